@@ -1,0 +1,262 @@
+"""CONTRACT 3, the run record: what one model did under one protocol and seed.
+
+On disk::
+
+    <runs>/<run_id>/
+        settings.json      what was asked; the run's identity is a hash of it
+        folds/<n>/         one folder per fold, there only when the fold has ended
+            fold.json      who was in it, how long it took, what was chosen
+            predictions.parquet
+            history.json   one entry per epoch; empty for heads without epochs
+            model/         the fitted head
+        run.json           all of it, written when the last fold has ended
+
+Metrics are not stored: they are recomputed from the prediction rows. A prediction row
+holds ``id``, ``fold``, ``label`` (the truth, may be empty), ``p:<label>`` per class,
+``vote:<label>`` where there are votes, ``speaker``, ``sex``, ``session``,
+``sentence``, ``corpus``, ``variant`` and ``trait:<name>``.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from contracts.errors import RunError, listing
+
+FORMAT = 1
+PROBABILITY = "p:"
+_PACKAGES = ("numpy", "scikit-learn", "torch", "transformers", "xgboost-cpu", "opensmile")
+# what a run records but what does not make it another run
+_NOT_IDENTITY = ("command", "left_out", "refused", "versions", "machine")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: where it lies
+        record: ``run.json``: ``run_id``, ``model``, ``settings`` (the head's
+            parameters), ``corpus``, ``features``, ``labels``, ``protocol``, ``seed``,
+            ``partial``, ``manifest``, ``folds``, ``left_out``, ``refused``,
+            ``versions``, ``machine``, ``command``, ``seconds``
+    """
+
+    folder: Path
+    record: Mapping[str, Any]
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run, which is its folder's name."""
+        return str(self.record["run_id"])
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels in order."""
+        return tuple(self.record["labels"]["labels"])
+
+    @property
+    def untrained(self) -> bool:
+        """Whether any feature came from an encoder with random weights."""
+        return any(f["untrained"] for f in self.record["features"])
+
+    @property
+    def warnings(self) -> list[str]:
+        """What every output of this run must say beside its numbers."""
+        said = []
+        if self.untrained:
+            said.append("untrained encoder")
+        if self.record["partial"]:
+            folds = listing(f["index"] for f in self.record["folds"])
+            said.append(f"partial: folds {folds} only")
+        said += [f"breaks {what}" for what in self.record["protocol"]["breaks"]]
+        return said
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """One row per test utterance, folds one after the other."""
+        folds = [f["index"] for f in self.record["folds"]]
+        paths = [self.fold_folder(i) / "predictions.parquet" for i in folds]
+        return pd.concat([pd.read_parquet(p) for p in paths], ignore_index=True)
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Probabilities ``(utterance, class)``."""
+        columns = [f"{PROBABILITY}{label}" for label in self.classes]
+        return self.predictions[columns].to_numpy(np.float64)
+
+    def history(self, fold: int) -> list[dict[str, float]]:
+        """Return one entry per epoch of one fold."""
+        path = self.fold_folder(fold) / "history.json"
+        entries: list[dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))
+        return entries
+
+    def fold_folder(self, fold: int) -> Path:
+        """Return the folder of one fold."""
+        return self.folder / "folds" / str(fold)
+
+
+class RunWriter:
+    """Write a run fold by fold; a killed one goes on at the next fold.
+
+    Args:
+        runs: folder of all runs
+        settings: everything that was asked and everything it rests on, as JSON
+    """
+
+    def __init__(self, runs: Path, settings: Mapping[str, Any]) -> None:
+        self.settings = {**settings, "format": FORMAT}
+        self.run_id = run_id(self.settings)
+        self.folder = runs / self.run_id
+
+    @property
+    def finished(self) -> bool:
+        """Whether all folds have ended."""
+        return (self.folder / "run.json").exists()
+
+    @property
+    def done(self) -> set[int]:
+        """Folds that have ended."""
+        return {int(p.parent.name) for p in self.folder.glob("folds/*/fold.json")}
+
+    def begin(self, rerun: bool = False) -> None:
+        """Make the folder; forget an earlier run of the same identity if asked."""
+        if rerun and self.folder.exists():
+            shutil.rmtree(self.folder)
+        (self.folder / "folds").mkdir(parents=True, exist_ok=True)
+        for left in (self.folder / "folds").glob(".*"):
+            shutil.rmtree(left)
+        write_json(self.folder / "settings.json", self.settings)
+
+    def save_fold(
+        self,
+        facts: Mapping[str, Any],
+        predictions: pd.DataFrame,
+        history: Sequence[Mapping[str, float]],
+        save_model: Callable[[Path], None],
+    ) -> None:
+        """Keep one ended fold, whole or not at all.
+
+        Args:
+            facts: ``index``, ``name``, speakers and sizes of the parts, ``seconds``,
+                ``learnt`` and ``chosen``
+            predictions: one row per test utterance
+            history: one entry per epoch
+            save_model: writes the fitted head into the folder it is given
+        """
+        index = facts["index"]
+        aside = self.folder / "folds" / f".{index}.tmp-{os.getpid()}"
+        (aside / "model").mkdir(parents=True)
+        save_model(aside / "model")
+        predictions.to_parquet(aside / "predictions.parquet", index=False)
+        write_json(aside / "history.json", list(history))
+        write_json(aside / "fold.json", dict(facts))
+        final = self.folder / "folds" / str(index)
+        if final.exists():
+            shutil.rmtree(final)
+        aside.rename(final)
+
+    def finish(self) -> Run:
+        """Write ``run.json`` from the folds that have ended."""
+        folds = [
+            json.loads((self.folder / f"folds/{i}/fold.json").read_text(encoding="utf-8"))
+            for i in sorted(self.done)
+        ]
+        seconds = sum(f["seconds"] for f in folds)
+        record = {"run_id": self.run_id, **self.settings, "folds": folds}
+        write_json(self.folder / "run.json", record | {"seconds": seconds})
+        return read_run(self.folder)
+
+
+def run_id(settings: Mapping[str, Any]) -> str:
+    """Name a run: what a person looks for first, then a hash of all of it."""
+    facts = {k: v for k, v in settings.items() if k not in _NOT_IDENTITY}
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    words = [settings["model"], settings["corpus"], settings["protocol"]["name"]]
+    return f"{'-'.join(words)}-{settings['labels']['name']}-s{settings['seed']}-{digest[:8]}"
+
+
+def read_run(folder: Path) -> Run:
+    """Read one finished run.
+
+    Raises:
+        RunError: if it is not there, unfinished or of another format
+    """
+    path = folder / "run.json"
+    if not path.exists():
+        if (folder / "settings.json").exists():
+            what = f"run {folder.name} is unfinished: give its fit command once more"
+        else:
+            what = f"no run {folder.name!r} in {folder.parent}"
+        msg = f"{what}. See: python pipeline.py runs --runs {folder.parent}"
+        raise RunError(msg)
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        msg = f"{path} is broken: {error}. Fit it again with --rerun"
+        raise RunError(msg) from error
+    if record.get("format") != FORMAT:
+        msg = (
+            f"{path} is of format {record.get('format')}, expected {FORMAT}. "
+            "Fit it again with --rerun"
+        )
+        raise RunError(msg)
+    return Run(folder, record)
+
+
+def find_runs(runs: Path) -> tuple[list[Run], list[str]]:
+    """Read every finished run of a folder.
+
+    Returns:
+        the runs in the order of their names, and the names of unfinished ones
+    """
+    folders = sorted(p.parent for p in runs.glob("*/settings.json"))
+    finished = [f for f in folders if (f / "run.json").exists()]
+    return [read_run(f) for f in finished], [f.name for f in folders if f not in finished]
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON, whole or not at all."""
+    aside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    aside.write_text(json.dumps(value, indent=1), encoding="utf-8")
+    aside.replace(path)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that numbers depend on."""
+    out = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            out[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return out
+
+
+def machine() -> dict[str, Any]:
+    """Say what machine this is."""
+    return {
+        "system": platform.platform(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+    }
+
+
+def command() -> str:
+    """Return the command line that is running."""
+    import shlex
+
+    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])

@@ -1,0 +1,104 @@
+"""What a person sees in a terminal: lines, tables and one kind of progress bar."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, Task
+    from rich.text import Text
+
+
+class Advance(Protocol):
+    """Tell a bar that more is done."""
+
+    def __call__(self, amount: float = 1.0, note: str = "") -> None:
+        """Advance by ``amount`` units; ``note`` replaces the words behind the bar."""
+
+
+def say(line: str = "") -> None:
+    """Print one line to standard output."""
+    print(line, flush=True)  # noqa: T201 - the one place that prints
+
+
+def warn(line: str) -> None:
+    """Print one line to standard error."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Lay out a table in plain text, numbers to the right."""
+    cells = [[str(c) for c in row] for row in [heads, *rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
+    right = [
+        bool(rows) and all(str(row[i])[-1:].isdigit() for row in rows if str(row[i]))
+        for i in range(len(heads))
+    ]
+    lines = [
+        "  ".join(
+            c.rjust(w) if r else c.ljust(w)
+            for c, w, r in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
+
+
+@contextmanager
+def progress(title: str, total: float, unit: str) -> Iterator[Advance]:
+    """Show a bar with throughput and time left on standard error.
+
+    Silent when standard error is no terminal.
+
+    Args:
+        title: what is going on
+        total: how many units there are
+        unit: name of a unit, such as ``utterances`` or ``s of audio``
+
+    Yields:
+        a function that advances the bar
+    """
+    if not sys.stderr.isatty():
+        yield lambda amount=1.0, note="": None  # noqa: ARG005
+        return
+    bar = _bar(unit)
+    with bar:
+        task = bar.add_task(title, total=total, note="")
+
+        def advance(amount: float = 1.0, note: str = "") -> None:
+            bar.update(task, advance=amount, note=note)
+
+        yield advance
+
+
+def _bar(unit: str) -> Progress:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """Units per second."""
+
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:.1f} {unit}/s" if speed else f"- {unit}/s")
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True),
+    )

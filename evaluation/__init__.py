@@ -1,0 +1,1 @@
+"""Evaluation: folds, metrics and the experiment that runs a head over a protocol."""

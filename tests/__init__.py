@@ -1,0 +1,1 @@
+"""Tests: a mirror of the modules, and one battery per plug-in folder."""

@@ -1,0 +1,20 @@
+"""Fixtures that three tests or more use."""
+
+from pathlib import Path
+
+import pytest
+
+from contracts.cache import Cache
+from tests.synthetic import make_cache
+
+
+@pytest.fixture(scope="session")
+def toy_cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
+    """Return a synthetic cache; read only."""
+    return make_cache(tmp_path_factory.mktemp("toy") / "cache")
+
+
+@pytest.fixture
+def toy_folder(tmp_path: Path) -> Path:
+    """Return the folder of a synthetic cache of one's own."""
+    return make_cache(tmp_path / "cache").folder
