@@ -20,7 +20,6 @@ twice gives the same name.
 import hashlib
 import json
 import os
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,36 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import CacheError
-from contracts.feature import FORMAT, FeatureSpec
-
-
-@dataclass(frozen=True)
-class Block:
-    """What one utterance puts into a shard.
-
-    Attributes:
-        values: ``(layer, frame, channel)`` in the stored dtype, or ``(channel,)``
-            float32 for a table
-        pooled: ``(layer, 2, channel)`` float32, mean and standard deviation over
-            frames of the true values; None for a table
-        scale: ``(layer,)`` powers of two that the stored values are to be multiplied
-            by; None: all 1
-        valid: False: computed, but not to be believed as it is (holds NaN)
-    """
-
-    values: NDArray[Any]
-    pooled: NDArray[np.float32] | None = None
-    scale: NDArray[np.float32] | None = None
-    valid: bool = True
-
-    @property
-    def checksum(self) -> int:
-        """CRC-32 over every number of the block."""
-        crc = zlib.crc32(np.ascontiguousarray(self.values).data)
-        for part in (self.pooled, self.scale):
-            if part is not None:
-                crc = zlib.crc32(np.ascontiguousarray(part).data, crc)
-        return crc
+from contracts.feature import FORMAT, Block, FeatureSpec
 
 
 def shard_name(keys: list[str]) -> str:
@@ -174,8 +144,8 @@ class Shard:
         if got != self.told["size"]:
             msg = (
                 f"shard {self.path} is broken: expected {self.told['size']} bytes, got "
-                f"{'no file' if got < 0 else got}. Delete {self.path.with_suffix('.json')} "
-                "and run: python pipeline.py extract"
+                f"{'no file' if got < 0 else got}. Delete its commit "
+                f"{self.path.stem}.json and run: python pipeline.py extract"
             )
             raise CacheError(msg)
         offset = self.told["offsets"][name]

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts._shards import Block, Shard, commit, read_commit
+from contracts._shards import Shard, commit, read_commit
 from contracts.errors import CacheError
-from contracts.feature import FeatureSpec
+from contracts.feature import Block, FeatureSpec
 
 SPEC_FILE = "feature.json"
 
@@ -58,7 +58,9 @@ class FeatureStore:
 
     @cached_property
     def _index(self) -> tuple[list[Shard], dict[str, Place], dict[str, str]]:
-        shards, places, failed = [], {}, {}
+        shards: list[Shard] = []
+        places: dict[str, Place] = {}
+        failed: dict[str, str] = {}
         for path in sorted(self.folder.glob("*.json")):
             if path.name == SPEC_FILE:
                 continue

@@ -11,10 +11,11 @@ On disk::
 The Python door, from the checkout or with it on PYTHONPATH::
 
     from contracts.cache import Cache
-    view = Cache("data/cache").view("ravdess")   # manifest order
-    view.frames("wav2vec2", 0)                   # (12, 768, T), layers 1..12
-    view.table("egemaps")                        # (N, 88) float32
-    view.pooled("wav2vec2")                      # (N, 12, 2, 768)
+
+    view = Cache("data/cache").view("ravdess")  # manifest order
+    view.frames("wav2vec2", 0)  # (12, 768, T), layers 1..12
+    view.table("egemaps")  # (N, 88) float32
+    view.pooled("wav2vec2")  # (N, 12, 2, 768)
 """
 
 import fcntl
@@ -125,8 +126,9 @@ class Cache:
         if asked:
             several = listing(s.spec.describe() for s in asked)
             msg = (
-                f"cache {self.folder} holds {want.name} in {len(asked)} ways: {several}. "
-                "Choose one with --encoder NAME or --feature NAME@FINGERPRINT"
+                f"cache {self.folder} holds {want.name} in {len(asked)} ways: "
+                f"{several}. Choose one with --encoder NAME or "
+                "--feature NAME@FINGERPRINT"
             )
             raise CacheError(msg)
         corpora = sorted(set(view.manifest["corpus"]))
@@ -167,8 +169,8 @@ class Cache:
             except BlockingIOError as error:
                 who = os.read(handle, 100).decode() or "unknown"
                 msg = (
-                    f"cache {self.folder} is being written by process {who}. Wait for it, "
-                    "or choose another with --cache DIR"
+                    f"cache {self.folder} is being written by process {who}. Wait "
+                    "for it, or choose another with --cache DIR"
                 )
                 raise CacheError(msg) from error
             os.truncate(handle, 0)

@@ -40,4 +40,4 @@ class Extractor(Protocol):
     def __call__(
         self, waveforms: Sequence[NDArray[Any]]
     ) -> Sequence[NDArray[Any] | ExtractionError]:
-        """Turn waveforms ``(time,)`` into ``(channel,)`` or ``(layer, frame, channel)``."""
+        """Turn waveforms into ``(channel,)`` or ``(layer, frame, channel)``."""

@@ -7,9 +7,13 @@ batch size, folder, time): those stay in ``provenance``.
 
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from contracts.errors import CacheError
 
@@ -124,3 +128,32 @@ class FeatureReference:
             msg = f"bad feature {text!r}: expected NAME, NAME:GROUP or NAME@FINGERPRINT"
             raise CacheError(msg)
         return cls(name, group, fingerprint)
+
+
+@dataclass(frozen=True)
+class Block:
+    """What one utterance puts into a shard.
+
+    Attributes:
+        values: ``(layer, frame, channel)`` in the stored dtype, or ``(channel,)``
+            float32 for a table
+        pooled: ``(layer, 2, channel)`` float32, mean and standard deviation over
+            frames of the true values; None for a table
+        scale: ``(layer,)`` powers of two that the stored values are to be multiplied
+            by; None: all 1
+        valid: False: computed, but not to be believed as it is (holds NaN)
+    """
+
+    values: NDArray[Any]
+    pooled: NDArray[np.float32] | None = None
+    scale: NDArray[np.float32] | None = None
+    valid: bool = True
+
+    @property
+    def checksum(self) -> int:
+        """CRC-32 over every number of the block."""
+        crc = zlib.crc32(np.ascontiguousarray(self.values).data)
+        for part in (self.pooled, self.scale):
+            if part is not None:
+                crc = zlib.crc32(np.ascontiguousarray(part).data, crc)
+        return crc

@@ -3,8 +3,8 @@
 A map is a TOML file in ``corpora/labels/`` and its name is the file's name::
 
     title = "calm merged into neutral"
-    labels = ["neutral", "happy"]        # in order
-    drop = ["surprised"]                 # said and counted, never silent
+    labels = ["neutral", "happy"]  # in order
+    drop = ["surprised"]  # said and counted, never silent
     original = ["neutral", "calm", ...]  # order for probabilities in original labels
     [merge]
     calm = "neutral"
@@ -60,8 +60,11 @@ class LabelMap:
     def apply(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
         """Map the labels and votes of manifest rows.
 
+        An utterance without a label takes the one that most annotators voted for,
+        if there is a single one.
+
         Returns:
-            the rows that keep a label, or have none but votes, and the classes
+            the rows that have a label then, and the classes
 
         Raises:
             ManifestError: if rows hold labels that the map does not know
@@ -72,20 +75,20 @@ class LabelMap:
         if unknown := sorted(found - known - {""}):
             msg = (
                 f"label map {self.name!r} does not know {listing(unknown)}: it keeps "
-                f"{listing(self.labels)}, merges {listing(self.merge) or 'nothing'}, drops "
-                f"{listing(self.drop) or 'nothing'}. Choose another with --labels MAP: "
-                "python pipeline.py list labels"
+                f"{listing(self.labels)}, merges {listing(self.merge) or 'nothing'}, "
+                f"drops {listing(self.drop) or 'nothing'}. Choose another with --labels "
+                "MAP: python pipeline.py list labels"
             )
             raise ManifestError(msg)
         mapped = rows["label"].replace({**self.merge, **dict.fromkeys(self.drop, "")})
-        out = rows.assign(label=mapped)
-        keep = mapped != ""
+        out = rows
         if voted is not None:
             shares = self._votes(voted)
             out = out.drop(columns=[c for c in rows if c.startswith(VOTE)])
             out = out.assign(**{f"{VOTE}{c}": shares[c] for c in self.labels})
-            keep |= (rows["label"] == "") & (shares.sum(axis=1) > 0)
-        return out[keep].reset_index(drop=True), self.labels
+            mapped = mapped.where(rows["label"] != "", _plurality(shares))
+        out = out.assign(label=mapped)
+        return out[mapped != ""].reset_index(drop=True), self.labels
 
     def _votes(self, shares: pd.DataFrame) -> pd.DataFrame:
         """Sum merged shares, forget dropped ones, make rows sum to 1 again."""
@@ -115,7 +118,9 @@ class LabelMap:
     def counts(self, rows: pd.DataFrame) -> dict[str, Any]:
         """Count labels before and after, for people and for the run record."""
         before = rows["label"].value_counts()
-        after = self.apply(rows)[0]["label"].value_counts()
+        kept = self.apply(rows)[0]
+        after = kept["label"].value_counts()
+        voted = kept["id"].isin(rows["id"][rows["label"] == ""]).sum()
         return {
             "name": self.name,
             "hash": self.hash,
@@ -123,10 +128,18 @@ class LabelMap:
             "original": list(self.original or self.labels),
             "merge": {k: v for k, v in self.merge.items() if k in before},
             "drop": {k: int(before.get(k, 0)) for k in self.drop if k in before},
-            "unlabelled": int(before.get("", 0)),
+            "from_votes": int(voted),
+            "unlabelled": int(before.get("", 0) - voted),
             "before": {str(k): int(v) for k, v in before.items() if k},
             "after": {k: int(after.get(k, 0)) for k in self.labels},
         }
+
+
+def _plurality(shares: pd.DataFrame) -> "pd.Series[str]":
+    """Return the label with most votes of each row, ``""`` where several have most."""
+    most = shares.max(axis=1)
+    single = (shares.eq(most, axis=0).sum(axis=1) == 1) & (most > 0)
+    return shares.idxmax(axis=1).where(single, "")
 
 
 def names() -> list[str]:

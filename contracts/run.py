@@ -38,9 +38,16 @@ from contracts.errors import RunError, listing
 
 FORMAT = 1
 PROBABILITY = "p:"
-_PACKAGES = ("numpy", "scikit-learn", "torch", "transformers", "xgboost-cpu", "opensmile")
+_PACKAGES = (
+    "numpy",
+    "scikit-learn",
+    "torch",
+    "transformers",
+    "xgboost-cpu",
+    "opensmile",
+)
 # what a run records but what does not make it another run
-_NOT_IDENTITY = ("command", "left_out", "refused", "versions", "machine")
+_NOT_IDENTITY = ("command", "specs", "left_out", "refused", "versions", "machine")
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,8 @@ class Run:
     Attributes:
         folder: where it lies
         record: ``run.json``: ``run_id``, ``model``, ``settings`` (the head's
-            parameters), ``corpus``, ``features``, ``labels``, ``protocol``, ``seed``,
+            parameters), ``corpus``, ``features``, ``specs`` (each ``FeatureSpec``, to
+            make the features again), ``labels``, ``protocol``, ``seed``,
             ``partial``, ``manifest``, ``folds``, ``left_out``, ``refused``,
             ``versions``, ``machine``, ``command``, ``seconds``
     """
@@ -172,7 +180,9 @@ class RunWriter:
     def finish(self) -> Run:
         """Write ``run.json`` from the folds that have ended."""
         folds = [
-            json.loads((self.folder / f"folds/{i}/fold.json").read_text(encoding="utf-8"))
+            json.loads(
+                (self.folder / f"folds/{i}/fold.json").read_text(encoding="utf-8")
+            )
             for i in sorted(self.done)
         ]
         seconds = sum(f["seconds"] for f in folds)
@@ -186,7 +196,8 @@ def run_id(settings: Mapping[str, Any]) -> str:
     facts = {k: v for k, v in settings.items() if k not in _NOT_IDENTITY}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     words = [settings["model"], settings["corpus"], settings["protocol"]["name"]]
-    return f"{'-'.join(words)}-{settings['labels']['name']}-s{settings['seed']}-{digest[:8]}"
+    words += [settings["labels"]["name"], f"s{settings['seed']}", digest[:8]]
+    return "-".join(words)
 
 
 def read_run(folder: Path) -> Run:
@@ -225,7 +236,9 @@ def find_runs(runs: Path) -> tuple[list[Run], list[str]]:
     """
     folders = sorted(p.parent for p in runs.glob("*/settings.json"))
     finished = [f for f in folders if (f / "run.json").exists()]
-    return [read_run(f) for f in finished], [f.name for f in folders if f not in finished]
+    return [read_run(f) for f in finished], [
+        f.name for f in folders if f not in finished
+    ]
 
 
 def write_json(path: Path, value: object) -> None:

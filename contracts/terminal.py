@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     cells = [[str(c) for c in row] for row in [heads, *rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
     right = [
-        bool(rows) and all(str(row[i])[-1:].isdigit() for row in rows if str(row[i]))
+        all(re.fullmatch(r"-?[\d.]*%?", row[i]) for row in cells[1:])
         for i in range(len(heads))
     ]
     lines = [
@@ -62,7 +63,7 @@ def progress(title: str, total: float, unit: str) -> Iterator[Advance]:
         a function that advances the bar
     """
     if not sys.stderr.isatty():
-        yield lambda amount=1.0, note="": None  # noqa: ARG005
+        yield lambda amount=1.0, note="": None
         return
     bar = _bar(unit)
     with bar:

@@ -178,7 +178,7 @@ class View:
         layers: Sequence[int] | None = None,
         encoder: str | None = None,
     ) -> NDArray[np.float32]:
-        """Return mean and standard deviation over frames ``(utterance, layer, 2, channel)``.
+        """Return ``(utterance, layer, 2, channel)``: mean and deviation over frames.
 
         Raises:
             CacheError: if the feature is missing, ambiguous or has no frames
@@ -235,4 +235,6 @@ class View:
     def summary(self) -> str:
         """Say in a few words what is in this view."""
         corpora = listing(sorted(set(self.manifest["corpus"])))
-        return f"{corpora}: {len(self)} utterances, {len(self.count('speaker'))} speakers"
+        return (
+            f"{corpora}: {len(self)} utterances, {len(self.count('speaker'))} speakers"
+        )

@@ -31,7 +31,7 @@ class Scores:
     @property
     def support(self) -> NDArray[np.int64]:
         """Utterances per class ``(class,)``."""
-        return self.confusion.sum(axis=1)
+        return np.asarray(self.confusion.sum(axis=1), np.int64)
 
     @property
     def recall(self) -> NDArray[np.float64]:
@@ -120,7 +120,7 @@ def score_run(run: Run, mask: NDArray[np.bool_] | None = None) -> Scores:
 
 
 def per_group(run: Run, column: str) -> dict[str, Scores]:
-    """Score a run for each value of a prediction column, e.g. ``fold`` or ``speaker``."""
+    """Score a run for each value of a prediction column, ``fold`` say."""
     values = run.predictions[column].to_numpy()
     groups = sorted({v for v in values.tolist() if v != ""})
     return {str(g): score_run(run, values == g) for g in groups}

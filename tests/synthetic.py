@@ -1,4 +1,4 @@
-"""A small cache made of drawn numbers: no audio, no encoder, the whole street behind it.
+"""A small cache made of drawn numbers: no audio, no encoder, the street behind it.
 
 Labels are separable by construction (each shifts its own direction), speakers add an
 offset, utterances have unequal lengths.
@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from contracts._shards import Block
 from contracts.cache import Cache
-from contracts.feature import FeatureSpec
+from contracts.feature import Block, FeatureSpec
 from contracts.manifest import Corpus, Manifest, card, complete
 
 LABELS = ("neutral", "happy", "sad", "angry")
@@ -96,7 +95,9 @@ def make_cache(
     return Cache(folder)
 
 
-def specs(n_layers: int = 12, width: int = 96, untrained: bool = False) -> list[FeatureSpec]:
+def specs(
+    n_layers: int = 12, width: int = 96, untrained: bool = False
+) -> list[FeatureSpec]:
     """Return the features of the synthetic cache."""
     mean, deviation = tuple(range(40)), tuple(range(40, 80))
     return [

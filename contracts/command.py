@@ -1,0 +1,60 @@
+"""How a stage declares its commands; pipeline.py finds and joins them.
+
+Each stage has a ``commands.py`` with a list ``COMMANDS``. Declaring one imports
+nothing heavy: what a command needs is imported when it runs, so ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from jsonargparse import ArgumentParser
+
+AUDIO, CACHE, RUNS = Path("data/audio"), Path("data/cache"), Path("data/runs")
+REPORT = Path("data/reports/report.html")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of the command line.
+
+    Attributes:
+        name: what is typed
+        summary: one line for the list of commands
+        examples: command lines that work
+        add_arguments: declares the arguments on a parser
+        run: does it; returns the exit code: 0 all well, 1 something is named that
+            went wrong while everything else was done
+    """
+
+    name: str
+    summary: str
+    examples: tuple[str, ...]
+    add_arguments: Callable[[ArgumentParser], None]
+    run: Callable[[Namespace], int]
+
+
+def several(parser: ArgumentParser, flag: str, metavar: str, help: str) -> None:
+    """Declare an option that takes one value or more and may be given again."""
+    kwargs: dict[str, Any] = {"nargs": "+", "action": "extend", "metavar": metavar}
+    parser.add_argument(flag, help=help, **kwargs)
+
+
+def cache_option(parser: ArgumentParser) -> None:
+    """Declare ``--cache``."""
+    parser.add_argument(
+        "--cache", type=Path, default=CACHE, metavar="DIR", help="the cache"
+    )
+
+
+def runs_option(parser: ArgumentParser) -> None:
+    """Declare ``--runs``."""
+    parser.add_argument(
+        "--runs", type=Path, default=RUNS, metavar="DIR", help="folder of the runs"
+    )

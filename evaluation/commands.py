@@ -1,0 +1,248 @@
+"""Commands of the second stage: fit, folds, list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contracts.command import Command, cache_option, runs_option, several
+from contracts.errors import EmocacheError, listing
+from contracts.terminal import say, table, warn
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Mapping
+    from typing import Any
+
+    from jsonargparse import ArgumentParser
+
+    from contracts.run import Run
+
+KINDS = ("corpora", "features", "models", "protocols", "labels")
+
+
+def numbers(text: str | None) -> list[int] | None:
+    """Read ``0,1,4-6``.
+
+    Raises:
+        EmocacheError: if it is not a list of whole numbers
+    """
+    if text is None:
+        return None
+    out: list[int] = []
+    try:
+        for piece in str(text).replace(" ", "").strip("[]").split(","):
+            first, _, last = piece.partition("-")
+            out += range(int(first), int(last or first) + 1)
+    except ValueError as error:
+        msg = f"bad numbers {text!r}: expected a list such as 0,1,4-6"
+        raise EmocacheError(msg) from error
+    return out
+
+
+def _corpus_options(parser: ArgumentParser) -> None:
+    several(parser, "--corpus", "NAME", "corpora in the cache; none: the only one")
+    parser.add_argument(
+        "--labels", metavar="MAP", help="label map; none: the corpus' own"
+    )
+    parser.add_argument("--protocol", metavar="NAME", help="none: the corpus' own")
+    parser.add_argument(
+        "--drop-duplicates",
+        action="store_true",
+        help="keep only the first utterance of every waveform, and say so",
+    )
+    cache_option(parser)
+
+
+def _fit_arguments(parser: ArgumentParser) -> None:
+    several(parser, "--model", "NAME", "heads to fit (python pipeline.py list models)")
+    _corpus_options(parser)
+    several(
+        parser,
+        "--feature",
+        "NAME",
+        "inputs of all heads: NAME, NAME:GROUP or NAME@FINGERPRINT; none: each head's",
+    )
+    parser.add_argument(
+        "--encoder", metavar="NAME", help="which encoder, where the cache has several"
+    )
+    parser.add_argument("--folds", metavar="0,1", help="only these folds; none: all")
+    parser.add_argument(
+        "--seeds", metavar="0,1,2", default="0", help="one run per seed"
+    )
+    several(
+        parser,
+        "--set",
+        "KEY=VALUE",
+        "settings: key=value for every head that has it, model.key=value for one",
+    )
+    parser.add_argument("--rerun", action="store_true", help="fit finished runs again")
+    runs_option(parser)
+
+
+def fit(chosen: Namespace) -> int:
+    """Fit heads on the cache under a protocol."""
+    from contracts.cache import Cache
+    from evaluation import experiment, settings
+
+    if not chosen.model:
+        msg = "fit needs --model NAME. See: python pipeline.py list models"
+        raise EmocacheError(msg)
+    heads = settings.heads(
+        chosen.model, settings.parse(chosen.set or []), chosen.feature
+    )
+    seeds, wanted = numbers(chosen.seeds) or [0], numbers(chosen.folds)
+    cache = Cache(chosen.cache)
+    corpora = experiment.choose_corpora(cache, chosen.corpus)
+    whole = cache.view(*corpora, encoder=chosen.encoder)
+    # refuse whatever can be refused for any of the heads before the first is fitted
+    views = {model: whole.require(head.features) for model, head in heads.items()}
+    asked = {
+        model: experiment.ask(
+            view, chosen.labels, chosen.protocol, wanted, chosen.drop_duplicates
+        )
+        for model, view in views.items()
+    }
+    _say_question(next(iter(asked.values())), whole.summary())
+    for model, head in heads.items():
+        lost = len(asked[model].view.left_out)
+        if lost:
+            named = listing(f"{i} ({why})" for i, why in asked[model].view.left_out)
+            warn(f"{model}: {lost} utterances without features are left out: {named}")
+        question = asked[model]
+        for run in experiment.run_head(
+            question, model, head, seeds, chosen.runs, chosen.rerun
+        ):
+            say(_result(run))
+    return 0
+
+
+def _say_question(question: Any, summary: str) -> None:
+    """Say what is asked: corpus, labels merged and dropped, protocol, refused."""
+    say(f"{summary}; protocol {question.protocol.name}, {len(question.folds)} folds")
+    say(label_text(question.counts))
+    for what in question.protocol.breaks:
+        warn(f"protocol {question.protocol.name} breaks {what}: results are optimistic")
+    for why, count in question.refused:
+        warn(f"{count} utterances are not used: {why}")
+
+
+def label_text(counts: Mapping[str, Any]) -> str:
+    """Say what a label map did: merged, dropped, counts before and after."""
+    words = [f"labels {counts['name']}"]
+    words += [f"{a} into {b}" for a, b in counts["merge"].items()]
+    words += [f"{name} dropped ({n})" for name, n in counts["drop"].items()]
+    for key, said in (
+        ("from_votes", "labelled by most votes"),
+        ("unlabelled", "unlabelled"),
+    ):
+        if counts.get(key):
+            words.append(f"{counts[key]} {said}")
+    before, after = counts["before"], counts["after"]
+    rows = [
+        [name, before.get(name, ""), after.get(name, "")]
+        for name in [*after, *(b for b in before if b not in after)]
+    ]
+    text = ", ".join(words)
+    return f"{text}\n{table(['label', 'before', 'after'], rows)}"
+
+
+def _result(run: Run) -> str:
+    from evaluation.metrics import per_group, score_run
+
+    whole = score_run(run)
+    folds = [s.uar for s in per_group(run, "fold").values()]
+    spread = f" (folds {min(folds):.3f} to {max(folds):.3f})" if len(folds) > 1 else ""
+    said = "".join(f" [{w}]" for w in run.warnings)
+    return (
+        f"{run.run_id}: UAR {whole.uar:.3f}{spread}, WAR {whole.war:.3f}, "
+        f"F1 {whole.f1:.3f}, {whole.n} utterances{said}"
+    )
+
+
+def _folds_arguments(parser: ArgumentParser) -> None:
+    _corpus_options(parser)
+    parser.add_argument("--export", type=Path, metavar="CSV", help="write every row")
+
+
+def folds(chosen: Namespace) -> int:
+    """Show who is in which part of each fold."""
+    from contracts.cache import Cache
+    from evaluation import experiment
+    from evaluation.folds import folds_hash
+    from evaluation.folds import table as fold_table
+
+    cache = Cache(chosen.cache)
+    view = cache.view(*experiment.choose_corpora(cache, chosen.corpus))
+    question = experiment.ask(
+        view, chosen.labels, chosen.protocol, None, chosen.drop_duplicates
+    )
+    _say_question(question, view.summary())
+    rows = [
+        [
+            *(f.index, f.name, len(f.train), len(f.dev), len(f.test)),
+            listing(s.rpartition("/")[2] for s in f.facts["dev_speakers"]),
+        ]
+        for f in question.folds
+    ]
+    say(table(["fold", "test", "n train", "n dev", "n test", "dev speakers"], rows))
+    say(f"hash of the folds: {folds_hash(question.folds)}")
+    if chosen.export:
+        chosen.export.parent.mkdir(parents=True, exist_ok=True)
+        fold_table(question.folds).to_csv(chosen.export, index=False)
+        say(f"written to {chosen.export}")
+    return 0
+
+
+def _list_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("kind", choices=KINDS, help="what to list")
+
+
+def list_plugins(chosen: Namespace) -> int:
+    """List what there is to choose from, read from the plug-ins themselves."""
+    from contracts import labels, plugins
+    from evaluation import protocols
+
+    if chosen.kind == "protocols":
+        rows = [[p.name, p.title, p.citation] for p in protocols.PROTOCOLS.values()]
+        say(table(["name", "what it does", "source"], rows))
+        return 0
+    if chosen.kind == "labels":
+        maps = [labels.load(n) for n in labels.names() if n != labels.IDENTITY]
+        rows = [[m.name, m.title, m.hash[:12]] for m in maps]
+        rows.append([labels.IDENTITY, "the labels as the corpus has them", ""])
+        say(table(["name", "what it does", "hash"], rows))
+        return 0
+    names = plugins.names(chosen.kind)
+    rows = [[name, plugins.summary(chosen.kind, name)] for name in names]
+    say(table(["name", "what it is"], rows))
+    return 0
+
+
+COMMANDS = [
+    Command(
+        "fit",
+        "Fit heads on the cache under a protocol and keep every prediction.",
+        (
+            "python pipeline.py fit --model fusion",
+            "python pipeline.py fit --model random_forest xgb --feature mfcc:mean "
+            "--labels merge-calm --seeds 0,1,2 --set n_estimators=500",
+        ),
+        _fit_arguments,
+        fit,
+    ),
+    Command(
+        "folds",
+        "Show who is in which part of each fold of a protocol.",
+        ("python pipeline.py folds --protocol loso --export folds.csv",),
+        _folds_arguments,
+        folds,
+    ),
+    Command(
+        "list",
+        "List corpora, features, models, protocols or label maps.",
+        ("python pipeline.py list models",),
+        _list_arguments,
+        list_plugins,
+    ),
+]

@@ -1,0 +1,279 @@
+"""The experiment: heads over the folds of a protocol, each fold saved as it ends."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from contracts import labels as label_maps
+from contracts.cache import Cache
+from contracts.errors import CacheError, ManifestError, RunError, listing
+from contracts.job import Job
+from contracts.labels import LabelMap
+from contracts.manifest import TRAIT, VOTE, manifest_hash
+from contracts.run import PROBABILITY, Run, RunWriter, command, machine, versions
+from contracts.terminal import progress, say
+from contracts.view import View
+from evaluation import protocols
+from evaluation.folds import Fold, folds_hash
+from evaluation.protocols import Protocol
+from evaluation.settings import needs_dev
+
+KEPT = ("id", "corpus", "speaker", "sex", "session", "sentence", "variant", "label")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of every head.
+
+    Attributes:
+        view: utterances with their features pinned and labels mapped
+        label_map: how labels were mapped
+        counts: labels before and after
+        protocol: how utterances are parted
+        folds: the folds, proven not to leak
+        partial: whether they are only some of the protocol's
+        refused: ``(why, count)`` of utterances the protocol cannot place
+    """
+
+    view: View
+    label_map: LabelMap
+    counts: Mapping[str, Any]
+    protocol: Protocol
+    folds: Sequence[Fold]
+    partial: bool
+    refused: Sequence[tuple[str, int]]
+
+
+def choose_corpora(cache: Cache, wanted: Sequence[str] | None) -> list[str]:
+    """Take the corpora asked for, or the only one there is.
+
+    Raises:
+        CacheError: if the cache is empty, or holds several and none was asked for
+    """
+    if wanted:
+        return list(wanted)
+    there = cache.corpora
+    if len(there) == 1:
+        return there
+    if there:
+        msg = f"cache {cache.folder} holds {listing(there)}: choose with --corpus NAME"
+    else:
+        msg = f"cache {cache.folder} is empty. Run: python pipeline.py extract"
+    raise CacheError(msg)
+
+
+def choose_labels(view: View, name: str | None) -> LabelMap:
+    """Take the label map asked for, or the one that the corpora name.
+
+    Raises:
+        ManifestError: if the corpora name different ones and none was asked for
+    """
+    defaults = {c: str(card["label_map"]) for c, card in view.cards.items()}
+    chosen = name
+    if chosen is None:
+        if len(set(defaults.values())) > 1:
+            told = listing(f"{c}: {m}" for c, m in defaults.items())
+            msg = f"the corpora have different label maps ({told}): choose --labels MAP"
+            raise ManifestError(msg)
+        chosen = next(iter(defaults.values()))
+    if chosen == label_maps.IDENTITY:
+        order = [x for card in view.cards.values() for x in card.get("labels", ())]
+        return label_maps.identity(view.manifest, order)
+    return label_maps.load(chosen)
+
+
+def ask(
+    view: View,
+    labels: str | None,
+    protocol: str | None,
+    wanted: Sequence[int] | None = None,
+    drop_duplicates: bool = False,
+) -> Question:
+    """Map labels, place utterances and build the folds.
+
+    Args:
+        view: utterances of a cache, features pinned where they matter
+        labels: name of a label map; None: the corpora's own
+        protocol: name of a protocol; None: the corpora's own
+        wanted: indices of the folds; None: all
+        drop_duplicates: keep only the first utterance of every waveform
+
+    Raises:
+        ManifestError: if labels are unknown, or a fold would leak or be empty
+    """
+    label_map = choose_labels(view, labels)
+    counts = label_map.counts(view.manifest)
+    plan = protocols.get(protocol or protocols.default(view))
+    mapped, refused = protocols.placeable(plan, view.relabel(label_map))
+    if drop_duplicates:
+        again = mapped.manifest["waveform"].duplicated().to_numpy()
+        if again.any():
+            refused = [*refused, ("waveform heard before", int(again.sum()))]
+            mapped = mapped.take(~again)
+    folds = protocols.folds(plan, mapped, wanted)
+    whole = len(list(plan.split(mapped)))
+    partial = len({f.index for f in folds}) < whole
+    return Question(mapped, label_map, counts, plan, folds, partial, refused)
+
+
+def settings_of(question: Question, model: str, head: Any, seed: int) -> dict[str, Any]:
+    """Collect what a run's identity is made of, and what else its record holds."""
+    view, plan = question.view, question.protocol
+    specs = [view.spec(feature) for feature in head.features]
+    parameters = {k: v for k, v in head.get_params(deep=False).items() if k != "seed"}
+    names = ("name", "title", "citation", "note")
+    return {
+        "model": model,
+        "settings": _as_json(parameters),
+        "corpus": "+".join(view.cards),
+        "features": [
+            {
+                "reference": reference,
+                "name": s.name,
+                "fingerprint": s.fingerprint,
+                "short": s.short,
+                "encoder": s.encoder,
+                "untrained": s.untrained,
+            }
+            for reference, s in zip(head.features, specs, strict=True)
+        ],
+        "labels": dict(question.counts),
+        "protocol": {n: getattr(plan, n) for n in names}
+        | {"breaks": list(plan.breaks)},
+        "seed": seed,
+        "partial": question.partial,
+        "folds_asked": [f.index for f in question.folds],
+        "folds_hash": folds_hash(question.folds),
+        "manifest": {
+            "hash": manifest_hash(view.manifest),
+            "n_utterances": len(view),
+            "n_speakers": len(set(view.speakers)),
+        },
+        "specs": [s.to_json() for s in specs],
+        "left_out": [list(x) for x in view.left_out],
+        "refused": [list(x) for x in question.refused],
+        "versions": versions(),
+        "machine": machine(),
+        "command": command(),
+    }
+
+
+def _as_json(value: Any) -> Any:
+    """Turn tuples into lists, so that what is hashed equals what is read back."""
+    if isinstance(value, Mapping):
+        return {str(k): _as_json(v) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [_as_json(v) for v in value]
+    return value
+
+
+def run_head(
+    question: Question,
+    model: str,
+    head: Any,
+    seeds: Sequence[int],
+    runs: Path,
+    rerun: bool = False,
+) -> list[Run]:
+    """Fit one head on every fold and seed that is not done yet.
+
+    Args:
+        question: utterances and folds
+        model: the head's name
+        head: unfitted estimator with its settings
+        seeds: one run each
+        runs: folder of all runs
+        rerun: forget finished runs of the same identity
+
+    Returns:
+        one run per seed
+
+    Raises:
+        RunError: if the head needs development speakers and a fold has none
+    """
+    without = [f.index for f in question.folds if not len(f.dev)]
+    if needs_dev(head) and without:
+        msg = (
+            f"{model} needs development speakers, protocol {question.protocol.name} "
+            f"has none in folds {listing(without)}: too few speakers to hold some out. "
+            "Choose another protocol, or a head that needs none"
+        )
+        raise RunError(msg)
+    writers, out = {}, {}
+    for seed in seeds:
+        writer = RunWriter(runs, settings_of(question, model, head, seed))
+        if writer.finished and not rerun:
+            say(f"{writer.run_id}: finished before, not run again (--rerun does)")
+            out[seed] = writer.finish()
+            continue
+        writer.begin(rerun)
+        if writer.done:
+            done = listing(sorted(writer.done))
+            say(f"{writer.run_id}: folds {done} are done, going on")
+        writers[seed] = writer
+    jobs = [j for s, w in writers.items() for j in _jobs(question, head, s, w.done)]
+    with progress(model, len(jobs), "folds") as advance:
+        started = time.perf_counter()
+        for job, fitted in _fit(head, jobs):
+            fold = next(f for f in question.folds if f.index == job.fold)
+            seconds = time.perf_counter() - started
+            _save(writers[job.seed], fold, job, fitted, seconds)
+            advance(1)
+            started = time.perf_counter()
+    out |= {seed: writer.finish() for seed, writer in writers.items()}
+    return [out[seed] for seed in seeds]
+
+
+def _jobs(
+    question: Question, head: Any, seed: int, done: Iterable[int]
+) -> Iterator[Job]:
+    """Make the jobs of one seed that are still to do."""
+    from sklearn.base import clone
+
+    for fold in question.folds:
+        if fold.index in done:
+            continue
+        one = clone(head)
+        if "seed" in one.get_params(deep=False):
+            one.set_params(seed=seed)
+        dev = fold.part("dev") if needs_dev(head) else None
+        train = fold.refit if dev is None else fold.part("train")
+        yield Job(one, train, dev, fold.part("test"), fold.index, seed)
+
+
+def _fit(head: Any, jobs: Sequence[Job]) -> Iterator[tuple[Job, Any]]:
+    """Hand a head its jobs; by default they are fitted in turn."""
+    together = getattr(type(head), "fit_jobs", None)
+    if together is not None:
+        yield from together(jobs)
+        return
+    for job in jobs:
+        yield job, job.head.fit(job.train, job.dev)
+
+
+def _save(writer: RunWriter, fold: Fold, job: Job, fitted: Any, seconds: float) -> None:
+    facts = fold.facts | {
+        "seconds": seconds,
+        "refitted": job.dev is None and bool(len(fold.dev)),
+        "learnt": getattr(fitted, "learnt_", {}),
+        "chosen": getattr(fitted, "chosen_", {}),
+    }
+    rows = prediction_rows(job.test, fitted.predict_proba(job.test), fold.index)
+    writer.save_fold(facts, rows, getattr(fitted, "history_", []), fitted.save)
+
+
+def prediction_rows(
+    view: View, probabilities: "np.typing.NDArray[np.float64]", fold: int
+) -> pd.DataFrame:
+    """Put probabilities ``(utterance, class)`` beside what is known of utterances."""
+    told = view.manifest
+    extra = [c for c in told if c.startswith((TRAIT, VOTE))]
+    rows = told[[*KEPT, *extra]].assign(fold=fold)
+    columns = [f"{PROBABILITY}{label}" for label in view.classes]
+    values = pd.DataFrame(np.asarray(probabilities), columns=columns, index=rows.index)
+    return pd.concat([rows, values], axis=1)

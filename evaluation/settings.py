@@ -1,0 +1,85 @@
+"""What a person asks of heads: ``--set key=value``, checked against every head."""
+
+import ast
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from contracts import plugins
+from contracts.errors import PluginError, listing
+
+RESERVED = ("seed", "features")  # have options of their own
+
+
+def parse(pairs: Sequence[str]) -> dict[str, Any]:
+    """Read ``key=value`` pairs; values are Python literals, anything else is text.
+
+    Raises:
+        PluginError: if a pair has no ``=``
+    """
+    bad = [p for p in pairs if "=" not in p or not p.partition("=")[0]]
+    if bad:
+        msg = f"bad --set {listing(bad)}: expected key=value, such as n_estimators=500"
+        raise PluginError(msg)
+    out = {}
+    for pair in pairs:
+        key, _, text = pair.partition("=")
+        try:
+            out[key] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            out[key] = {"true": True, "false": False, "none": None}.get(
+                text.lower(), text
+            )
+    return out
+
+
+def head_class(model: str) -> Any:
+    """Import a head's class."""
+    return plugins.load("models", model).Head
+
+
+def heads(
+    models: Sequence[str], settings: Mapping[str, Any], features: Sequence[str] | None
+) -> dict[str, Any]:
+    """Make one unfitted head per model with the settings that concern it.
+
+    Args:
+        models: names of heads
+        settings: ``key`` goes to every head that has it, ``model.key`` to one
+        features: inputs for all of them; None: each head's own
+
+    Raises:
+        PluginError: if a setting concerns no head
+    """
+    plugins.check("models", models)
+    classes = {model: head_class(model) for model in models}
+    has = {m: _parameters(c) for m, c in classes.items()}
+    given: dict[str, dict[str, Any]] = {model: {} for model in models}
+    unknown = []
+    for name, value in settings.items():
+        only, _, key = name.rpartition(".")
+        takers = [m for m in models if key in has[m] and only in ("", m)]
+        if not takers or key in RESERVED:
+            unknown.append(name)
+        for model in takers:
+            given[model][key] = value
+    if unknown:
+        known = "; ".join(
+            f"{m}: {listing(k for k in has[m] if k not in RESERVED) or 'no settings'}"
+            for m in models
+        )
+        msg = f"unknown settings {listing(unknown)}, expected some of {known}"
+        raise PluginError(msg)
+    if features:
+        for model in models:
+            given[model]["features"] = tuple(features)
+    return {model: classes[model](**given[model]) for model in models}
+
+
+def _parameters(head: Any) -> list[str]:
+    return [name for name in inspect.signature(head).parameters if name != "self"]
+
+
+def needs_dev(head: Any) -> bool:
+    """Whether a head cannot be fitted without development speakers."""
+    return bool(getattr(head, "needs_dev", False))

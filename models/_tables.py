@@ -1,0 +1,243 @@
+"""What heads share, and what the heads on one vector per utterance are made of.
+
+Saved heads are ``head.json`` (parameters, classes) beside arrays in safetensors and
+estimators in skops or XGBoost's own format; nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.impute import SimpleImputer
+from sklearn.preprocessing import StandardScaler
+
+from contracts.errors import RunError, listing
+from contracts.run import write_json
+from contracts.view import View
+
+TRUSTED = ["sklearn.tree._tree.Tree"]
+_FACTS, _ARRAYS, _ESTIMATOR = "head.json", "preparation.safetensors", "estimator.skops"
+
+
+def matrix(
+    view: View, features: Sequence[str], layers: Sequence[int] | None = None
+) -> NDArray[np.float32]:
+    """Put features side by side, one row per utterance.
+
+    Args:
+        view: utterances
+        features: a table feature gives its columns, a frame feature the means over
+            time of its layers
+        layers: of frame features; None: 1..L
+
+    Returns:
+        ``(utterance, column)``; a frame feature's columns are ``layer * channel``
+
+    Raises:
+        CacheError: if a feature is missing; the message says how to extract it
+    """
+    parts = [np.empty((len(view), 0), np.float32)]
+    for feature in features:
+        if view.spec(feature).is_table:
+            parts.append(view.table(feature))
+        else:
+            means = view.pooled(feature, layers)[:, :, 0]
+            parts.append(means.reshape(len(view), means.shape[1] * means.shape[2]))
+    return np.concatenate(parts, axis=1)
+
+
+def codes(view: View, what: str) -> NDArray[np.int64]:
+    """Return the labels' positions in ``classes`` ``(utterance,)``, none missing.
+
+    Args:
+        view: utterances to learn from
+        what: name of the part, for the message
+
+    Raises:
+        RunError: if there are no utterances, or some have no label
+    """
+    y = view.y
+    if not len(y):
+        msg = f"{what} has no utterances: expected some to learn from, got none"
+        raise RunError(msg)
+    if (y < 0).any():
+        msg = (
+            f"{what} holds {(y < 0).sum()} unlabelled utterances (first: "
+            f"{view.ids[y < 0][0]}): expected a label for each. Leave them out, or "
+            "choose a label map that keeps theirs"
+        )
+        raise RunError(msg)
+    return y
+
+
+def spread(X: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """Learn what ``standardised`` needs from ``(utterance, column)``.
+
+    Returns:
+        ``median``, ``mean``, ``scale``, each ``(column,)``; of a column without any
+        value the median is 0, of a constant one the scale is 1
+    """
+    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+    scaler = StandardScaler().fit(imputer.fit_transform(X.astype(np.float64)))
+    learnt = (imputer.statistics_, scaler.mean_, scaler.scale_)
+    return dict(zip(("median", "mean", "scale"), map(np.asarray, learnt), strict=True))
+
+
+def standardised(
+    X: NDArray[Any], learnt: dict[str, NDArray[np.float64]], scale: bool = True
+) -> NDArray[np.float64]:
+    """Fill what is not defined with the median; if asked, bring to mean 0, deviation 1."""
+    filled = np.where(np.isnan(X), learnt["median"], X)
+    return (filled - learnt["mean"]) / learnt["scale"] if scale else filled
+
+
+class BaseHead(ClassifierMixin, BaseEstimator):
+    """What every head has: a name, the classes, its parameters on disk.
+
+    Attributes:
+        classes_: the labels of the label map ``(class,)``
+        history_: one entry per epoch
+        learnt_: what is worth showing
+    """
+
+    features: Sequence[str] = ()
+    needs_dev = False
+
+    @property
+    def name(self) -> str:
+        """The plug-in's name, which is the file's."""
+        return type(self).__module__.rpartition(".")[2]
+
+    def predict(self, view: View) -> NDArray[np.object_]:
+        """Return the most probable label of each utterance ``(utterance,)``."""
+        chosen: NDArray[np.object_] = self.classes_[
+            self.predict_proba(view).argmax(axis=1)
+        ]
+        return chosen
+
+    def predict_proba(self, view: View) -> NDArray[np.float64]:
+        """Return probabilities ``(utterance, class)``."""
+        raise NotImplementedError
+
+    def _set_classes(self, classes: Sequence[str]) -> None:
+        self.classes_ = np.array(classes, dtype=object)
+        self.history_: list[dict[str, float]] = []
+        self.learnt_: dict[str, Any] = {}
+
+    def _write(self, folder: Path, **facts: Any) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        told = {"parameters": self.get_params(deep=False), "learnt": self.learnt_}
+        write_json(folder / _FACTS, told | {"classes": list(self.classes_), **facts})
+
+    @classmethod
+    def _read(cls, folder: Path) -> tuple[Self, dict[str, Any]]:
+        path = folder / _FACTS
+        if not path.exists():
+            msg = f"{folder} holds no model: expected {_FACTS} in it. Fit it again"
+            raise RunError(msg)
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        told = facts["parameters"]
+        head = cls(**{**told, "features": tuple(told["features"])})
+        head._set_classes(facts["classes"])
+        head.learnt_ = facts["learnt"]
+        return head, facts
+
+
+class TableHead(BaseHead):
+    """A head that fits a scikit-learn estimator on one vector per utterance.
+
+    A subclass gives ``_estimator()`` and says whether columns are standardised.
+    """
+
+    layers: Sequence[int] | None = None
+    standardise = False
+
+    def _estimator(self) -> Any:
+        raise NotImplementedError
+
+    def fit(self, train: View, dev: View | None = None) -> Self:  # noqa: ARG002
+        """Learn from ``train``; ``dev`` is not needed and not looked at."""
+        y = codes(train, "train")
+        if not self.features:
+            msg = f"{self.name} needs a feature: expected --feature NAME, got none"
+            raise RunError(msg)
+        present, targets = np.unique(y, return_inverse=True)
+        if len(present) < 2:
+            msg = (
+                f"{self.name} needs two labels or more in train: expected some of "
+                f"{listing(train.classes)}, got only {train.classes[present[0]]}"
+            )
+            raise RunError(msg)
+        self._set_classes(train.classes)
+        X = matrix(train, self.features, self.layers)
+        self.preparation_ = spread(X)
+        self.present_ = present
+        self.learnt_ = {"n_columns": X.shape[1]}
+        self.estimator_ = self._estimator()
+        self.estimator_.fit(standardised(X, self.preparation_, self.standardise), targets)
+        return self
+
+    def predict_proba(self, view: View) -> NDArray[np.float64]:
+        """Return ``(utterance, class)``; a class that train lacked holds 0."""
+        X = matrix(view, self.features, self.layers)
+        if X.shape[1] != self.learnt_["n_columns"]:
+            msg = (
+                f"{self.name} was fitted on {self.learnt_['n_columns']} columns of "
+                f"{listing(self.features)}: expected as many, got {X.shape[1]}. "
+                "Choose the same features with --feature NAME@FINGERPRINT"
+            )
+            raise RunError(msg)
+        out = np.zeros((len(view), len(self.classes_)))
+        if len(view):
+            ready = standardised(X, self.preparation_, self.standardise)
+            told = np.asarray(self.estimator_.predict_proba(ready), np.float64)
+            out[:, self.present_] = told / told.sum(axis=1, keepdims=True)
+        return out
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted head; no pickle."""
+        from safetensors.numpy import save_file
+
+        self._write(folder, present=self.present_.tolist())
+        save_file(self.preparation_, folder / _ARRAYS)
+        self._save_estimator(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what ``save`` wrote.
+
+        Raises:
+            RunError: if there is no head, or it would run code of unknown types
+        """
+        from safetensors.numpy import load_file
+
+        head, facts = cls._read(folder)
+        head.present_ = np.array(facts["present"], np.int64)
+        head.preparation_ = load_file(folder / _ARRAYS)
+        head._load_estimator(folder)
+        return head
+
+    def _save_estimator(self, folder: Path) -> None:
+        from skops import io
+
+        io.dump(self.estimator_, folder / _ESTIMATOR, compression=zipfile.ZIP_DEFLATED)
+
+    def _load_estimator(self, folder: Path) -> None:
+        from skops import io
+
+        path = folder / _ESTIMATOR
+        found = set(io.get_untrusted_types(file=path))
+        if refused := sorted(found - set(TRUSTED)):
+            msg = (
+                f"{path} is not trusted: expected no types but {listing(TRUSTED)}, got "
+                f"{listing(refused)}. Fit it again"
+            )
+            raise RunError(msg)
+        self.estimator_ = io.load(path, trusted=sorted(found))

@@ -1,0 +1,129 @@
+"""What a reader must know before comparing the numbers of a page."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from contracts.errors import listing
+from contracts.run import Run
+from report._words import count
+
+FEW_SPEAKERS = 8
+
+
+def cautions(
+    rows: Sequence[Mapping[str, Any]], runs: Sequence[Run]
+) -> list[tuple[str, str]]:
+    """Return title and sentence of every caution that these runs call for.
+
+    Args:
+        rows: as ``results`` returns them
+        runs: what the rows were made from
+    """
+    out = []
+    if untrained := [r for r in rows if r["untrained"]]:
+        out.append(
+            (
+                "Untrained encoder",
+                f"{count(len(untrained), 'row')} ({_models(untrained)}) used an encoder "
+                "with random weights. Such a number says nothing about pretrained "
+                "features; it only shows that the program runs.",
+            )
+        )
+    if partial := [r for r in rows if r["partial"]]:
+        out.append(
+            (
+                "Partial runs",
+                f"{count(len(partial), 'row')} ({_models(partial)}) did not run every "
+                "fold. They were tested on fewer speakers than the others, so they "
+                "have no rank.",
+            )
+        )
+    if broken := sorted({b for r in rows for b in r["breaks"]}):
+        named = sorted({r["protocol"] for r in rows if r["breaks"]})
+        out.append(
+            (
+                "Protocol breaks",
+                f"{listing(named)} breaks {listing(broken)}. The model may have met in "
+                "training what it is tested on, so the numbers are too good.",
+            )
+        )
+    return out + _small(rows) + _lost(rows, runs) + _always(rows)
+
+
+def _models(rows: Sequence[Mapping[str, Any]]) -> str:
+    return listing(sorted({r["model"] for r in rows}), 5)
+
+
+def _small(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Speak of few speakers, few seeds and folds that lack a label."""
+    out = []
+    few = [r for r in rows if r["n_speakers"] < FEW_SPEAKERS]
+    if few:
+        least = min(r["n_speakers"] for r in few)
+        out.append(
+            (
+                "Few speakers",
+                f"{count(len(few), 'row')} ({_models(few)}) rest on fewer than "
+                f"{FEW_SPEAKERS} test speakers (least: {least}). Other speakers may "
+                "give quite another number.",
+            )
+        )
+    if lacking := sorted({x for r in rows for x in r["lacking"]}):
+        out.append(
+            (
+                "Folds without a label",
+                f"{listing(lacking)}. The UAR of such a fold is a mean over fewer "
+                "labels; the pooled UAR is not affected.",
+            )
+        )
+    return out
+
+
+def _lost(
+    rows: Sequence[Mapping[str, Any]], runs: Sequence[Run]
+) -> list[tuple[str, str]]:
+    """Speak of utterances that were not used, and of unlike sets of utterances."""
+    out = []
+    left = sum(1 for r in runs if r.record["left_out"] or r.record["refused"])
+    if left:
+        out.append(
+            (
+                "Utterances not used",
+                f"{count(left, 'run')} could not use every utterance of the corpus. "
+                "Each names them and says why under “What was run”.",
+            )
+        )
+    groups: dict[tuple[str, ...], set[str]] = {}
+    for row in rows:
+        groups.setdefault(row["group"], set()).add(row["manifest"])
+    if mixed := [
+        " / ".join((g[0], g[1], g[3])) for g, m in groups.items() if len(m) > 1
+    ]:
+        out.append(
+            (
+                "Not the same utterances",
+                f"In {listing(mixed)} the runs rest on different sets of utterances "
+                "(their manifests differ), so their ranks compare only roughly.",
+            )
+        )
+    return out
+
+
+def _always(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    out = [
+        (
+            "Spread over folds",
+            "The ± is the standard deviation over folds: how much one group of test "
+            "speakers differs from the next. It is no confidence interval, and two "
+            "models whose ranges overlap may still differ.",
+        )
+    ]
+    if rows and all(len(r["seeds"]) == 1 for r in rows):
+        out.append(
+            (
+                "One seed each",
+                "Every model was fitted with one seed. Another seed gives another "
+                "number; small differences between rows may be no more than that.",
+            )
+        )
+    return out

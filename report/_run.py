@@ -1,0 +1,164 @@
+"""One run as the page shows it."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from contracts.run import Run
+from evaluation.metrics import Scores, score_run
+from report._corpus_plots import tone
+from report._curves import curves
+from report._plots import layers, speaker_dots
+from report._scores import fold_scores, part_scores
+from report._svg import clip
+from report.results import feature_name
+
+N_LISTED = 50
+LAYERS = "layer_weights"
+
+
+def anchor(run_id: str) -> str:
+    """Return the fragment by which a run is linked."""
+    return "run-" + re.sub(r"[^A-Za-z0-9_-]+", "-", run_id)
+
+
+def run_view(run: Run) -> dict[str, Any]:
+    """Collect what the page shows of one run."""
+    record, whole, folds = run.record, score_run(run), fold_scores(run)
+    speakers = _speakers(run)
+    left_out = [(str(i), str(why)) for i, why in record["left_out"]]
+    return {
+        "record": record,
+        "anchor": anchor(run.run_id),
+        "warnings": run.warnings,
+        "features": [(feature_name(f), f) for f in record["features"]],
+        "scores": whole,
+        "n_labels": len(run.classes),
+        "confusion": _confusion(whole),
+        "per_class": _per_class(whole),
+        "speakers": speakers,
+        "sexes": _by_sex(speakers),
+        "speaker_plot": speaker_dots(speakers, whole.uar) if speakers else "",
+        "folds": [
+            (f, folds[f["index"]]) for f in record["folds"] if f["index"] in folds
+        ],
+        "curves": _curves(run),
+        "layers": _layers(record["folds"]),
+        "learnt": _learnt(record["folds"]),
+        "settings": {k: _words(v) for k, v in record["settings"].items()},
+        "label_rows": _label_rows(record["labels"]),
+        "left_out": left_out[:N_LISTED],
+        "n_left_out": len(left_out),
+        "versions": dict(record["versions"]),
+        "machine": {k: _words(v) for k, v in record["machine"].items()},
+    }
+
+
+def _words(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _confusion(scores: Scores) -> list[dict[str, Any]]:
+    """Return one row per true label: cells with count, share of the row and ink."""
+    out = []
+    for label, counts, support in zip(
+        scores.labels, scores.confusion, scores.support, strict=True
+    ):
+        shares = [int(n) / int(support) if support else 0.0 for n in counts]
+        cells = [
+            {"n": int(n), "share": share, "tone": tone(share)}
+            for n, share in zip(counts, shares, strict=True)
+        ]
+        out.append({"label": label, "cells": cells, "support": int(support)})
+    return out
+
+
+def _per_class(scores: Scores) -> list[dict[str, Any]]:
+    names = ("label", "recall", "precision", "f1", "support")
+    columns = zip(
+        scores.labels,
+        scores.recall.tolist(),
+        scores.precision.tolist(),
+        scores.f1_per_class.tolist(),
+        scores.support.tolist(),
+        strict=True,
+    )
+    return [dict(zip(names, values, strict=True)) for values in columns]
+
+
+def _speakers(run: Run) -> list[dict[str, Any]]:
+    """Score each speaker, lowest UAR first."""
+    rows = run.predictions.drop_duplicates("speaker")
+    sexes = dict(zip(rows["speaker"].astype(str), rows["sex"].astype(str), strict=True))
+    scored = [
+        {
+            "name": name,
+            "sex": sexes.get(name, ""),
+            "n": scores.n,
+            "uar": scores.uar,
+            "war": scores.war,
+        }
+        for name, scores in part_scores(run, "speaker").items()
+        if scores.n
+    ]
+    return sorted(scored, key=lambda s: (s["uar"], s["name"]))
+
+
+def _by_sex(speakers: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, float]]:
+    """Return sex, number of speakers and their mean UAR, where both are known."""
+    out = []
+    for sex in ("female", "male"):
+        uars = [s["uar"] for s in speakers if s["sex"] == sex]
+        if uars:
+            out.append((sex, len(uars), sum(uars) / len(uars)))
+    return out
+
+
+def _curves(run: Run) -> list[Any]:
+    """Draw the epochs of each fold that has any."""
+    out = []
+    for fold in run.record["folds"]:
+        history = run.history(fold["index"])
+        if history:
+            epochs = [v for k, v in fold["chosen"].items() if "epoch" in k]
+            out.append(curves(fold["name"], history, epochs[0] if epochs else None))
+    return out
+
+
+def _layers(folds: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Draw learnt layer weights, one picture for each feature that has them."""
+    found: dict[str, list[Sequence[float]]] = {}
+    for fold in folds:
+        weights = fold["learnt"].get(LAYERS, {})
+        named = weights if isinstance(weights, Mapping) else {"": weights}
+        for name, values in named.items():
+            if values:
+                found.setdefault(name, []).append(values)
+    return [layers(w, f"Layer weights {name}".strip()) for name, w in found.items()]
+
+
+def _learnt(folds: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """List whatever else was learnt: fold, name, value."""
+    return [
+        (fold["name"], key, clip(_words(value), 300))
+        for fold in folds
+        for key, value in fold["learnt"].items()
+        if key != LAYERS
+    ]
+
+
+def _label_rows(labels: Mapping[str, Any]) -> list[tuple[str, str, int | None, int]]:
+    """Return original label, what became of it, its count, and its class' count."""
+    out: list[tuple[str, str, int | None, int]] = []
+    before, after = labels["before"], labels["after"]
+    order = [*labels["labels"], *(b for b in before if b not in labels["labels"])]
+    for label in order:
+        if label in labels["drop"]:
+            fate = "dropped"
+        elif label in labels["merge"]:
+            fate = f"merged into {labels['merge'][label]}"
+        else:
+            fate = "kept"
+        out.append((label, fate, before.get(label), after.get(label, 0)))
+    return out

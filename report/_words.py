@@ -1,0 +1,34 @@
+"""Numbers in words, the same in a terminal and on the page."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+NOTHING = "–"
+
+
+def percent(value: float | None) -> str:
+    """Write a share in percent, one decimal; a dash where there is none."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    return f"{100 * value:.1f}"
+
+
+def spread(row: Mapping[str, Any]) -> str:
+    """Write mean, standard deviation and range over folds in percent."""
+    if math.isnan(row["fold_mean"]):
+        return NOTHING
+    if math.isnan(row["fold_sd"]):
+        return f"{percent(row['fold_mean'])} (one fold)"
+    low, high = percent(row["fold_min"]), percent(row["fold_max"])
+    return f"{percent(row['fold_mean'])} ± {percent(row['fold_sd'])} ({low} to {high})"
+
+
+def told(settings: Mapping[str, Any]) -> str:
+    """Write settings as ``key=value``, joined by commas."""
+    return ", ".join(f"{k}={v}" for k, v in settings.items())
+
+
+def count(n: int, noun: str) -> str:
+    """Write a number with its noun, such as ``1 fold`` or ``1,440 utterances``."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")

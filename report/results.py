@@ -1,0 +1,248 @@
+"""Results of runs as rows: what the terminal, the page and ``--json`` share.
+
+Only runs of the same corpus, labels and protocol are ranked against each other. Runs
+that differ in nothing but the seed are one row with the spread over seeds.
+"""
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from contracts.run import Run
+from contracts.terminal import table
+from evaluation.metrics import Scores, score_run
+from report._scores import deviation, fold_scores, lacking, test_speakers
+from report._words import NOTHING, percent, spread, told
+
+_HEADS = ("rank", "model", "features", "seeds", "UAR %", "per fold %", "WAR %", "F1 %")
+_TAIL = ("n", "speakers", "warnings")
+
+
+def results(runs: Iterable[Run]) -> list[dict[str, Any]]:
+    """Summarise runs, best UAR of each group first.
+
+    Args:
+        runs: finished runs, in any order
+
+    Returns:
+        one row per model, features and settings in each group; ``group`` is
+        ``(corpus, label map, its hash, protocol)``, ``rank`` is None for partial
+        runs; ``uar``, ``war`` and ``f1`` pool the folds and are means over seeds;
+        ``fold_*`` are over all folds of all seeds; NaN where there is nothing
+    """
+    alike: dict[str, list[Run]] = {}
+    for run in runs:
+        alike.setdefault(_identity(run), []).append(run)
+    rows = [_row(sorted(same, key=_seed)) for same in alike.values()]
+    rows.sort(key=lambda r: (r["group"], r["partial"], _last(r["uar"]), r["model"]))
+    _rank(rows)
+    return rows
+
+
+def _seed(run: Run) -> tuple[int, str]:
+    return int(run.record["seed"]), run.run_id
+
+
+def _last(value: float) -> float:
+    """Sort large values first and NaN last."""
+    return math.inf if math.isnan(value) else -value
+
+
+def _identity(run: Run) -> str:
+    """Return what two runs share that differ in nothing but the seed."""
+    record = run.record
+    facts = [
+        _group(run),
+        record["model"],
+        {k: v for k, v in record["settings"].items() if k != "seed"},
+        [f["fingerprint"] for f in record["features"]],
+        record["protocol"]["breaks"],
+        record["manifest"]["hash"],
+        [f["index"] for f in record["folds"]] if record["partial"] else "all",
+    ]
+    return json.dumps(facts, sort_keys=True)
+
+
+def _group(run: Run) -> tuple[str, str, str, str]:
+    labels = run.record["labels"]
+    protocol = str(run.record["protocol"]["name"])
+    return run.record["corpus"], labels["name"], labels["hash"], protocol
+
+
+def feature_name(feature: Mapping[str, Any]) -> str:
+    """Name a feature of a run as it was asked for, such as ``mfcc:mean``."""
+    return str(feature.get("reference") or feature["name"])
+
+
+def _row(runs: Sequence[Run]) -> dict[str, Any]:
+    """Summarise runs that differ in the seed only."""
+    first = runs[0].record
+    pooled = [score_run(run) for run in runs]
+    folds = [fold_scores(run) for run in runs]
+    uars = [s.uar for s in pooled]
+    return {
+        "group": _group(runs[0]),
+        "rank": None,
+        "model": first["model"],
+        "features": [feature_name(f) for f in first["features"]],
+        "settings": {k: v for k, v in first["settings"].items() if k != "seed"},
+        "differs": {},
+        "corpus": first["corpus"],
+        "labels": first["labels"]["name"],
+        "protocol": first["protocol"]["name"],
+        "seeds": [run.record["seed"] for run in runs],
+        "runs": [run.run_id for run in runs],
+        "uar": _mean(uars),
+        "war": _mean([s.war for s in pooled]),
+        "f1": _mean([s.f1 for s in pooled]),
+        "seed_uars": uars,
+        "seed_sd": deviation(uars),
+        "folds": list(folds[0]),
+        "fold_uars": [[s.uar for s in scores.values()] for scores in folds],
+        **_spread([s.uar for scores in folds for s in scores.values()]),
+        "chance": 1 / len(runs[0].classes),
+        "n_utterances": pooled[0].n,
+        "n_speakers": len(test_speakers(runs[0])),
+        "n_folds": len(first["folds"]),
+        "lacking": sorted(
+            {w for r, f in zip(runs, folds, strict=True) for w in lacking(r, f)}
+        ),
+        "warnings": list(dict.fromkeys(w for run in runs for w in run.warnings)),
+        "breaks": list(first["protocol"]["breaks"]),
+        "untrained": runs[0].untrained,
+        "partial": bool(first["partial"]),
+        "manifest": first["manifest"]["hash"],
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return statistics.fmean(values) if values else math.nan
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    known = [v for v in values if not math.isnan(v)]
+    return {
+        "fold_mean": _mean(known),
+        "fold_sd": deviation(known),
+        "fold_min": min(known, default=math.nan),
+        "fold_max": max(known, default=math.nan),
+    }
+
+
+def _rank(rows: Sequence[dict[str, Any]]) -> None:
+    """Rank the whole runs of each group; name settings that tell runs apart."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["group"], []).append(row)
+    for members in groups.values():
+        whole = [r for r in members if not r["partial"]]
+        for rank, row in enumerate(whole, start=1):
+            row["rank"] = rank
+        for row in members:
+            same = [m for m in members if m["model"] == row["model"]]
+            row["differs"] = {
+                k: v
+                for k, v in sorted(row["settings"].items())
+                if k != "features" and any(m["settings"].get(k) != v for m in same)
+            }
+
+
+def results_table(runs: Iterable[Run]) -> str:
+    """Lay out results for a terminal, one table per group, warnings last."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in results(runs):
+        groups.setdefault(row["group"], []).append(row)
+    blocks = []
+    for (corpus, labels, _, protocol), rows in groups.items():
+        chance = percent(rows[0]["chance"])
+        title = f"{corpus}, labels {labels}, protocol {protocol} (chance {chance} %)"
+        cells = [_cells(row) for row in rows]
+        blocks.append(f"{title}\n{table((*_HEADS, *_TAIL), cells)}")
+    return "\n\n".join(blocks)
+
+
+def _cells(row: dict[str, Any]) -> list[object]:
+    seeds = ",".join(map(str, row["seeds"]))
+    if len(row["seeds"]) > 1:
+        seeds += f" (± {percent(row['seed_sd'])})"
+    model = row["model"] + (f" ({told(row['differs'])})" if row["differs"] else "")
+    return [
+        NOTHING if row["rank"] is None else row["rank"],
+        model,
+        "+".join(row["features"]),
+        seeds,
+        percent(row["uar"]),
+        spread(row),
+        percent(row["war"]),
+        percent(row["f1"]),
+        row["n_utterances"],
+        row["n_speakers"],
+        "; ".join(row["warnings"]),
+    ]
+
+
+def runs_json(runs: Iterable[Run]) -> list[dict[str, Any]]:
+    """Return runs with their metrics as JSON knows it: what is not there is null."""
+    return [_as_json(run) for run in runs]
+
+
+def _as_json(run: Run) -> dict[str, Any]:
+    record, scores = run.record, score_run(run)
+    by_fold = fold_scores(run)
+    return {
+        "run_id": run.run_id,
+        "model": record["model"],
+        "corpus": record["corpus"],
+        "protocol": record["protocol"]["name"],
+        "labels": record["labels"]["name"],
+        "seed": record["seed"],
+        "metrics": {
+            **{name: _or_null(value) for name, value in scores.headline().items()},
+            "per_class": _per_class(scores),
+            "confusion": scores.confusion.tolist(),
+        },
+        "features": [feature_name(f) for f in record["features"]],
+        "untrained": run.untrained,
+        "partial": bool(record["partial"]),
+        "warnings": run.warnings,
+        "folds": [
+            {
+                "index": fold["index"],
+                "name": fold["name"],
+                "test_speakers": list(fold["test_speakers"]),
+                "n_utterances": by_fold[fold["index"]].n,
+                "uar": _or_null(by_fold[fold["index"]].uar),
+            }
+            for fold in record["folds"]
+            if fold["index"] in by_fold
+        ],
+        "n_utterances": scores.n,
+        "command": record["command"],
+        "folder": str(run.folder),
+    }
+
+
+def _per_class(scores: Scores) -> dict[str, dict[str, float | int | None]]:
+    columns = zip(
+        scores.labels,
+        scores.precision,
+        scores.recall,
+        scores.f1_per_class,
+        scores.support,
+        strict=True,
+    )
+    return {
+        label: {
+            "precision": _or_null(precision),
+            "recall": _or_null(recall),
+            "f1": _or_null(f1),
+            "support": int(support),
+        }
+        for label, precision, recall, f1, support in columns
+    }
+
+
+def _or_null(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

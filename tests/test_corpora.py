@@ -1,0 +1,172 @@
+"""Every corpus plug-in: complete, in order, and true to its own examples."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from contracts import labels, plugins
+from contracts.errors import ManifestError
+from contracts.manifest import Corpus, Leftover, Utterance
+from corpora._files import walk
+
+NAMES = plugins.names("corpora")
+BY_NAME = [
+    name for name in NAMES if importlib.import_module(f"corpora.{name}").EXAMPLES
+]
+
+
+@pytest.fixture
+def example(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
+    name: str = request.param
+    for path in plugins.load("corpora", name).EXAMPLES:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"RIFF")
+    return name, tmp_path
+
+
+def test_the_corpora_of_this_stage_are_found() -> None:
+    assert {"ravdess", "table", "demo"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_corpus_says_what_it_is(name: str) -> None:
+    module = plugins.load("corpora", name)
+    corpus = module.CORPUS
+
+    assert isinstance(corpus, Corpus)
+    assert plugins.summary("corpora", name).endswith(".")
+    assert len((module.__doc__ or "").splitlines()) > 3
+    assert corpus.title
+    assert corpus.language
+    assert corpus.licence
+    assert corpus.citation
+    assert corpus.label_map in labels.names()
+    assert len(set(corpus.labels)) == len(corpus.labels)
+    if corpus.labels:
+        assert corpus.url.startswith("https://")
+    if corpus.label_counts:
+        assert set(corpus.label_counts) == set(corpus.labels)
+        assert sum(corpus.label_counts.values()) == corpus.n_utterances
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_label_map_knows_every_label(name: str) -> None:
+    corpus = plugins.load("corpora", name).CORPUS
+    if corpus.label_map == labels.IDENTITY:
+        return
+    known = labels.load(corpus.label_map)
+
+    assert set(corpus.labels) <= {*known.labels, *known.merge, *known.drop}
+
+
+@pytest.mark.parametrize("example", BY_NAME, indirect=True)
+def test_examples_are_read_as_they_say(example: tuple[str, Path]) -> None:
+    name, root = example
+    module = plugins.load("corpora", name)
+
+    found = [u for u in module.utterances(root) if isinstance(u, Utterance)]
+
+    told = {u.path.relative_to(root).as_posix(): (u.speaker, u.label) for u in found}
+    assert told == module.EXAMPLES
+    assert {u.label for u in found} <= set(module.CORPUS.labels)
+    assert {u.sex for u in found} <= {"female", "male", None}
+
+
+@pytest.mark.parametrize("example", BY_NAME, indirect=True)
+def test_order_is_that_of_the_relative_paths(example: tuple[str, Path]) -> None:
+    name, root = example
+    utterances = plugins.load("corpora", name).utterances
+
+    paths = [u.path.relative_to(root).as_posix() for u in utterances(root)]
+
+    assert paths == sorted(paths)
+    assert list(utterances(root)) == list(utterances(root))
+
+
+@pytest.mark.parametrize("example", BY_NAME, indirect=True)
+def test_what_is_no_utterance_is_listed(example: tuple[str, Path]) -> None:
+    name, root = example
+    (root / ".DS_Store").touch()
+    (root / "._x.wav").touch()
+    (root / "README").touch()
+    (root / "nonsense of mine.wav").touch()
+
+    left = list(plugins.load("corpora", name).utterances(root))
+    faults = {u.path.name: u.fault for u in left if isinstance(u, Leftover)}
+
+    assert faults == {
+        ".DS_Store": False,
+        "._x.wav": False,
+        "README": False,
+        "nonsense of mine.wav": True,
+    }
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_missing_folder_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"expected a folder.*got nothing"):
+        list(plugins.load("corpora", name).utterances(tmp_path / "gone"))
+
+
+def test_walk_follows_links_once_and_ends(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    root = tmp_path / "root"
+    for folder in (elsewhere, root / "z"):
+        folder.mkdir(parents=True)
+        (folder / "a.wav").touch()
+    (root / "linked").symlink_to(elsewhere)
+    (root / "again").symlink_to(root / "z")
+    (root / "z" / "loop").symlink_to(root)
+
+    found = list(walk(root))
+
+    paths = [i.relative_to(root).as_posix() for i in found if isinstance(i, Path)]
+    left = [i for i in found if isinstance(i, Leftover)]
+    assert paths == ["linked/a.wav", "z/a.wav"]
+    assert [i.path.name for i in left] == ["again", "loop"]
+    assert not any(i.fault for i in left)
+
+
+def test_walk_names_folders_it_cannot_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+
+    (tmp_path / "shut").mkdir()
+    (tmp_path / "a.wav").touch()
+    scandir = os.scandir
+
+    def refuse(folder: Path) -> object:
+        if Path(folder).name == "shut":
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr("corpora._files.os.scandir", refuse)
+
+    found = list(walk(tmp_path))
+
+    assert found[0] == tmp_path / "a.wav"
+    assert isinstance(found[1], Leftover)
+    assert found[1].fault
+    assert found[1].reason == "folder cannot be read: Permission denied"
+
+
+def test_walk_says_what_each_file_is(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.wav.part", "c.txt", "Thumbs.db", "e.WAV"):
+        (tmp_path / name).touch()
+    (tmp_path / "d.wav").symlink_to(tmp_path / "gone.wav")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "x.wav").touch()
+
+    left = [i for i in walk(tmp_path) if isinstance(i, Leftover)]
+
+    assert {i.path.name: (i.reason.split(",")[0], i.fault) for i in left} == {
+        ".git": ("hidden folder", False),
+        "Thumbs.db": ("hidden file", False),
+        "a.mp4": ("video", False),
+        "b.wav.part": ("unfinished download", True),
+        "c.txt": ("no audio by its name", False),
+        "d.wav": ("cannot be read: expected an audio file", True),
+    }
+    assert tmp_path / "e.WAV" in list(walk(tmp_path))
