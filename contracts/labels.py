@@ -170,6 +170,6 @@ def identity(rows: pd.DataFrame, order: Sequence[str] = ()) -> LabelMap:
     voted = votes(rows)
     found = {*rows["label"].unique(), *(voted.columns if voted is not None else ())}
     found.discard("")
-    labels = [label for label in order if label in found]
+    labels = [label for label in dict.fromkeys(order) if label in found]
     labels += sorted(found - set(labels))
     return LabelMap(IDENTITY, "the labels as the corpus has them", tuple(labels))

@@ -1,10 +1,10 @@
 """Demo: eight emotions by 24 synthetic speakers, spoken here and now, no download.
 
 eSpeak NG speaks four short English sentences with 12 female and 12 male voices in the
-emotions of RAVDESS: 384 utterances of 1.2 to 2.6 s, 22.05 kHz, 16 bits, FLAC. An
+emotions of RAVDESS: 384 utterances of 1.2 to 2.5 s, 22.05 kHz, 16 bits, FLAC. An
 emotion is a setting of rate, pitch, melody and loudness (``PROSODY`` in
 ``corpora/_speak.py``), played more or less and jittered, so that the emotions overlap:
-a random forest on eGeMAPS reaches a UAR of about 0.58 on speakers it has not heard
+a random forest on eGeMAPS reaches a UAR of about 0.59 on speakers it has not heard
 (chance is 0.125). It shows that the street works; it says nothing about people.
 
 Files are named ``demo-<speaker>-<emotion>-<sentence>-<take>.flac``. Make them with

@@ -114,7 +114,7 @@ def score_run(run: Run, mask: NDArray[np.bool_] | None = None) -> Scores:
     rows = run.predictions
     chosen = (rows["variant"] == "").to_numpy()
     if mask is not None:
-        chosen &= mask
+        chosen = chosen & mask
     truth = rows["label"].to_numpy(object)[chosen]
     return score(truth, run.probabilities[chosen], run.classes)
 

@@ -156,7 +156,7 @@ def silence(decoded: Decoded) -> float:
 
 
 def _refuse(path: Path, what: str) -> NoReturn:
-    """Raise the one sentence about a file, its name quoted so that it stays one line."""
+    """Raise one sentence about a file, its name quoted so that it stays one line."""
     msg = f"{str(path)!r} {what}. {_MENDING}"
     raise ExtractionError(msg)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TILE_FRAMES = 3_000  # through the convolutions at once: one minute
 QUERY_TILE = 256  # frames that attend at once in WavLM, whose bias is a matrix
-_WAVLM_FRAMES = 1_500  # from here on the matrices are not held whole
+WAVLM_FRAMES = 1_500  # from here on the matrices are not held whole
 
 
 class Encoder:
@@ -211,7 +211,7 @@ def _tiled_attention(model: Any, lengths: Sequence[int]) -> Iterator[None]:
     """Let WavLM attend tile by tile where an utterance alone is long."""
     attentions = [layer.attention for layer in model.encoder.layers]
     is_wavlm = hasattr(attentions[0], "rel_attn_embed")
-    if not is_wavlm or len(lengths) > 1 or lengths[0] <= _WAVLM_FRAMES:
+    if not is_wavlm or len(lengths) > 1 or lengths[0] <= WAVLM_FRAMES:
         yield
         return
     for attention in attentions:

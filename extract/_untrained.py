@@ -75,7 +75,7 @@ def save_untrained(folder: str | Path, seed: int = 0, geometry: str = "base") ->
         folder.mkdir(parents=True, exist_ok=True)
         if found := sorted(path.name for path in folder.iterdir()):
             msg = (
-                f"cannot save an encoder to {folder}: expected an empty folder, got one "
+                f"cannot save an encoder to {folder}: expected an empty one, got one "
                 f"with {found[0]!r} in it. Choose another folder"
             )
             raise ExtractionError(msg)

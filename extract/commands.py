@@ -242,7 +242,8 @@ def _features(
 def _say_faults(faults: Sequence[tuple[str, str]]) -> int:
     if not faults:
         return 0
-    warn(f"{len(faults)} things to mend; all else is done:")
+    things = "one thing" if len(faults) == 1 else f"{len(faults)} things"
+    warn(f"{things} to mend; all else is done:")
     for what, why in faults:
         warn(f"  {what}: {why}")
     return 1

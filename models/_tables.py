@@ -93,7 +93,7 @@ def spread(X: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
 def standardised(
     X: NDArray[Any], learnt: dict[str, NDArray[np.float64]], scale: bool = True
 ) -> NDArray[np.float64]:
-    """Fill what is not defined with the median; if asked, bring to mean 0, deviation 1."""
+    """Put medians where nothing is; if asked, bring to mean 0, deviation 1."""
     filled = np.where(np.isnan(X), learnt["median"], X)
     return (filled - learnt["mean"]) / learnt["scale"] if scale else filled
 
@@ -162,7 +162,7 @@ class TableHead(BaseHead):
     def _estimator(self) -> Any:
         raise NotImplementedError
 
-    def fit(self, train: View, dev: View | None = None) -> Self:  # noqa: ARG002
+    def fit(self, train: View, dev: View | None = None) -> Self:
         """Learn from ``train``; ``dev`` is not needed and not looked at."""
         y = codes(train, "train")
         if not self.features:
@@ -181,7 +181,8 @@ class TableHead(BaseHead):
         self.present_ = present
         self.learnt_ = {"n_columns": X.shape[1]}
         self.estimator_ = self._estimator()
-        self.estimator_.fit(standardised(X, self.preparation_, self.standardise), targets)
+        ready = standardised(X, self.preparation_, self.standardise)
+        self.estimator_.fit(ready, targets)
         return self
 
     def predict_proba(self, view: View) -> NDArray[np.float64]:

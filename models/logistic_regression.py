@@ -41,7 +41,7 @@ class Head(TableHead):
         self,
         features: Sequence[str] = features,
         layers: Sequence[int] | None = None,
-        C: float = 0.1,  # noqa: N803 - scikit-learn's name
+        C: float = 0.1,
         class_weight: str | None = "balanced",
         max_iter: int = 10_000,
     ) -> None:

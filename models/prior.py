@@ -30,7 +30,7 @@ class Head(BaseHead):
     def __init__(self, features: Sequence[str] = features) -> None:
         self.features = features
 
-    def fit(self, train: View, dev: View | None = None) -> Self:  # noqa: ARG002
+    def fit(self, train: View, dev: View | None = None) -> Self:
         """Count the labels of ``train``."""
         counts = np.bincount(codes(train, "train"), minlength=len(train.classes))
         self._set_classes(train.classes)

@@ -98,7 +98,7 @@ class Head(TableHead):
 
 
 def _device(wanted: str) -> str:
-    """Say where trees are grown; a GPU that is asked for and is not there is refused."""
+    """Say where trees are grown; refuse a GPU that is not there."""
     if wanted not in ("auto", "cpu", "cuda"):
         msg = f"unknown device {wanted!r}: expected one of ['auto', 'cpu', 'cuda']"
         raise RunError(msg)

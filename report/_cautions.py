@@ -24,9 +24,9 @@ def cautions(
         out.append(
             (
                 "Untrained encoder",
-                f"{count(len(untrained), 'row')} ({_models(untrained)}) used an encoder "
-                "with random weights. Such a number says nothing about pretrained "
-                "features; it only shows that the program runs.",
+                f"{count(len(untrained), 'row')} ({_models(untrained)}) used an "
+                "encoder with random weights. Such a number says nothing about "
+                "pretrained features; it only shows that the program runs.",
             )
         )
     if partial := [r for r in rows if r["partial"]]:
@@ -34,8 +34,8 @@ def cautions(
             (
                 "Partial runs",
                 f"{count(len(partial), 'row')} ({_models(partial)}) did not run every "
-                "fold. They were tested on fewer speakers than the others, so they "
-                "have no rank.",
+                "fold. A partial run is tested on fewer speakers than the others, so "
+                "it has no rank.",
             )
         )
     if broken := sorted({b for r in rows for b in r["breaks"]}):
@@ -43,8 +43,8 @@ def cautions(
         out.append(
             (
                 "Protocol breaks",
-                f"{listing(named)} breaks {listing(broken)}. The model may have met in "
-                "training what it is tested on, so the numbers are too good.",
+                f"Protocol {listing(named)} breaks: {listing(broken)}. The model may "
+                "have met in training what it is tested on; expect worse numbers in use.",
             )
         )
     return out + _small(rows) + _lost(rows, runs) + _always(rows)

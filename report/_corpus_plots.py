@@ -40,6 +40,10 @@ def corpus_view(facts: Mapping[str, Any]) -> dict[str, Any]:
             if bins["counts"]
             else ""
         ),
+        "left": [
+            f"{x['path']}: {x['reason']}" + (" (to mend)" if x["fault"] else "")
+            for x in sorted(facts["leftovers"], key=lambda x: not x["fault"])
+        ],
         "heat": heat(facts["label_by_speaker"], list(labels)),
         "shares": [
             (name, what, facts[name], _bins(facts[name]))
@@ -85,8 +89,8 @@ def heat(table: Mapping[str, Mapping[str, int]], labels: Sequence[str]) -> Marku
         x = left + wide * (column + 0.5) + 4
         out.append(Markup(turned).format(x, bottom + 13, name))
     label = (
-        f"Utterances of {count(len(labels), 'label')} by {count(len(speakers), 'speaker')}"
-        f", at most {most} in a cell."
+        f"Utterances of {count(len(labels), 'label')} by "
+        f"{count(len(speakers), 'speaker')}, at most {most} in a cell."
     )
     return drawing(width, bottom + 56, label, out, "heat", least=width)
 
@@ -94,7 +98,7 @@ def heat(table: Mapping[str, Mapping[str, int]], labels: Sequence[str]) -> Marku
 def _cell(
     x: float, y: float, wide: float, tall: float, n: int, most: int, said: str
 ) -> Markup:
-    share = n / most
+    share = 0.7 * n / most  # a full table of the darkest ink is hard to read
     told = f"{said}: {n}"
     inside = [
         box(x, y, wide - 1, tall - 1, "cell-back"),

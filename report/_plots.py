@@ -62,7 +62,7 @@ def _fold_row(
 ) -> list[Markup]:
     middle = y + 26
     weak = " weak" if row["partial"] or row["untrained"] else ""
-    out = [text(4, y + 13, clip(row_name(row), 58), "name")]
+    out = [text(4, y + 13, clip(row_name(row), 58), "name halo")]
     if not math.isnan(row["fold_min"]):
         ends = place(row["fold_min"]), place(row["fold_max"])
         out.append(line(ends[0], middle, ends[1], middle, "range"))
@@ -86,6 +86,9 @@ def speaker_dots(speakers: Sequence[Mapping[str, Any]], uar: float) -> Markup:
     step = 24.0 if len(known) <= 30 else 15.0
     top, height, left = 10.0, 150.0, 34.0
     width = left + step * len(known) + 10
+    names = [clip(str(s["name"]).rpartition("/")[2], 7) for s in known]
+    steep = step < 20 or max(map(len, names)) > 3
+    deep = 48 if steep else 24
 
     def place(value: float) -> float:
         return top + (1 - value) * height
@@ -100,16 +103,15 @@ def speaker_dots(speakers: Sequence[Mapping[str, Any]], uar: float) -> Markup:
         out.append(line(x, place(0), x, y, "stem"))
         kind = MARKS.get(speaker["sex"], "triangle")
         out.append(mark(kind, x, y, f"sex-{kind}", said, 4.5))
-        name = clip(str(speaker["name"]).rpartition("/")[2], 7)
-        out.append(
-            _slanted(x, top + height + 14, name, steep=step < 20 or len(name) > 3)
-        )
+        out.append(_slanted(x, top + height + 14, names[i], steep))
     low, high = known[0], known[-1]
     label = (
         f"UAR of {count(len(known), 'speaker')}, lowest first, from {low['name']} "
         f"{percent(low['uar'])} % to {high['name']} {percent(high['uar'])} %."
     )
-    return drawing(width, top + height + 48, label, out, "speakers", least=width * 0.9)
+    return drawing(
+        width, top + height + deep, label, out, "speakers", least=width * 0.9
+    )
 
 
 def _slanted(x: float, y: float, said: str, steep: bool) -> Markup:

@@ -16,6 +16,7 @@ from report.results import feature_name
 
 N_LISTED = 50
 LAYERS = "layer_weights"
+TOLD = ("features", "seed")  # settings that the page has elsewhere
 
 
 def anchor(run_id: str) -> str:
@@ -46,7 +47,9 @@ def run_view(run: Run) -> dict[str, Any]:
         "curves": _curves(run),
         "layers": _layers(record["folds"]),
         "learnt": _learnt(record["folds"]),
-        "settings": {k: _words(v) for k, v in record["settings"].items()},
+        "settings": {
+            k: _words(v) for k, v in record["settings"].items() if k not in TOLD
+        },
         "label_rows": _label_rows(record["labels"]),
         "left_out": left_out[:N_LISTED],
         "n_left_out": len(left_out),

@@ -1,7 +1,7 @@
 """Numbers in words, the same in a terminal and on the page."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 NOTHING = "–"
@@ -32,3 +32,16 @@ def told(settings: Mapping[str, Any]) -> str:
 def count(n: int, noun: str) -> str:
     """Write a number with its noun, such as ``1 fold`` or ``1,440 utterances``."""
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def short_names(speakers: Iterable[str]) -> str:
+    """Join speakers without their corpus, where all are of one.
+
+    Example:
+        >>> short_names(["ravdess/01", "ravdess/02"])
+        '01, 02'
+    """
+    names = list(speakers)
+    if len({name.partition("/")[0] for name in names}) == 1:
+        names = [name.partition("/")[2] or name for name in names]
+    return ", ".join(names)

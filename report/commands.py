@@ -50,7 +50,9 @@ def _find(folder: Path) -> tuple[list[Run], list[str]]:
     from contracts.run import find_runs
 
     if folder.exists() and not folder.is_dir():
-        msg = f"{folder} is a file, expected a folder of runs: choose one with --runs DIR"
+        msg = (
+            f"{folder} is a file, expected a folder of runs: choose one with --runs DIR"
+        )
         raise RunError(msg)
     return find_runs(folder)
 

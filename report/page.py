@@ -14,9 +14,9 @@ from markupsafe import Markup
 from contracts.run import Run
 from report._cautions import cautions
 from report._corpus_plots import corpus_view, worst
-from report._plots import fold_dots, row_name
+from report._plots import fold_dots
 from report._run import anchor, run_view
-from report._words import count, percent, spread, told
+from report._words import count, percent, short_names, told
 from report.results import results
 
 HERE = Path(__file__).resolve().parent
@@ -41,7 +41,8 @@ def write_page(
     """
     rows = results(runs)
     by_id = {run.run_id: run for run in runs}
-    ordered = [by_id[run_id] for row in rows for run_id in row["runs"]]
+    groups = _groups(rows, by_id)
+    ordered = [(i, r["differs"]) for g in groups for r in g["rows"] for i in r["runs"]]
     script = (HERE / "page.js").read_text(encoding="utf-8")
     html = (
         _environment()
@@ -53,9 +54,9 @@ def write_page(
             written=datetime.now().astimezone(),
             n_runs=len(runs),
             corpora=sorted({c for r in rows for c in r["corpus"].split("+")}),
-            groups=_groups(rows),
+            groups=groups,
             cautions=cautions(rows, runs),
-            runs=map(run_view, ordered),
+            runs=[run_view(by_id[i]) | {"differs": d} for i, d in ordered],
             unfinished=unfinished,
             inspections=[corpus_view(facts) for facts in inspections],
         )
@@ -81,25 +82,29 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (percent, spread, told, count, anchor, row_name, worst)
+    filters = (percent, told, count, anchor, short_names, worst)
     environment.filters |= {f.__name__: f for f in filters}
     return environment
 
 
-def _groups(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put the rows that may be compared together, each group with its picture."""
+def _groups(
+    rows: Sequence[dict[str, Any]], runs: Mapping[str, Run]
+) -> list[dict[str, Any]]:
+    """Put the rows that may be compared together, the largest group first."""
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault(row["group"], []).append(row)
+    ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
     return [
         {
             "corpus": corpus,
             "labels": labels,
             "protocol": protocol,
+            "title": runs[members[0]["runs"][0]].record["protocol"]["title"],
             "chance": members[0]["chance"],
             "n_labels": round(1 / members[0]["chance"]),
             "rows": members,
             "picture": fold_dots(members),
         }
-        for (corpus, labels, _, protocol), members in groups.items()
+        for (corpus, labels, _, protocol), members in ordered
     ]

@@ -37,9 +37,7 @@ def block(frames: np.ndarray, dtype: str = "float16", **more: object) -> Block:
     return Block(frames.astype(dtype), pooled, **more)
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     lengths=st.lists(st.integers(1, 30), min_size=1, max_size=6),
     n_layers=st.integers(1, 4),
@@ -112,7 +110,9 @@ def test_take_follows_the_rows_asked_for(toy_cache: Cache) -> None:
 
     assert list(part.ids) == [view.ids[9], view.ids[2]]
     np.testing.assert_array_equal(part.table("egemaps")[1], view.table("egemaps")[2])
-    np.testing.assert_array_equal(part.frames("wav2vec2", 0), view.frames("wav2vec2", 9))
+    np.testing.assert_array_equal(
+        part.frames("wav2vec2", 0), view.frames("wav2vec2", 9)
+    )
     assert len(view.take([])) == 0
 
 
@@ -163,7 +163,9 @@ def test_fingerprint_changes_with_settings_and_not_with_provenance() -> None:
 
 
 def test_reference_is_taken_apart() -> None:
-    assert FeatureReference.parse("mfcc:mean@ab") == FeatureReference("mfcc", "mean", "ab")
+    assert FeatureReference.parse("mfcc:mean@ab") == FeatureReference(
+        "mfcc", "mean", "ab"
+    )
     with pytest.raises(CacheError, match="expected NAME"):
         FeatureReference.parse("@ab")
 

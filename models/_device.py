@@ -1,0 +1,40 @@
+"""Where torch heads run, in which precision, and from which seed they draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from contracts.errors import RunError
+
+
+@contextmanager
+def drawing(seed: int) -> Iterator[None]:
+    """Draw from a seed inside, and leave everybody else's draws as they were."""
+    with (
+        torch.random.fork_rng(),
+        torch.backends.cudnn.flags(benchmark=False, deterministic=True),
+    ):
+        torch.manual_seed(seed)
+        yield
+
+
+def choose(wanted: str) -> torch.device:
+    """Say where the network runs; refuse a GPU that is not there."""
+    if wanted not in ("auto", "cpu", "cuda"):
+        msg = f"unknown device {wanted!r}: expected one of ['auto', 'cpu', 'cuda']"
+        raise RunError(msg)
+    has = torch.cuda.is_available()
+    if wanted == "cuda" and not has:
+        msg = "no GPU here: expected one for device 'cuda', got none. Choose device=cpu"
+        raise RunError(msg)
+    return torch.device("cuda" if has and wanted != "cpu" else "cpu")
+
+
+def half(device: torch.device) -> tuple[torch.dtype, bool]:
+    """Return the dtype of mixed precision, and whether losses must be scaled for it."""
+    if device.type == "cpu" or torch.cuda.is_bf16_supported():
+        return torch.bfloat16, False
+    return torch.float16, True

@@ -1,0 +1,78 @@
+"""How torch heads read maps from the cache: no utterance lost, padding told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from contracts.errors import CacheError
+from contracts.view import View
+
+
+def pinned(view: View, features: Sequence[str]) -> View:
+    """Settle which store each feature is read from, losing no utterance.
+
+    Raises:
+        CacheError: if a feature is missing, for all utterances or for some
+    """
+    chosen = view.require(features)
+    if lost := chosen.left_out[len(view.left_out) :]:
+        msg = (
+            f"{len(lost)} of {len(view)} utterances lack a feature (first: "
+            f"{lost[0][0]}, {lost[0][1]}): expected none. Leave them out with "
+            "view.require(...)"
+        )
+        raise CacheError(msg)
+    return chosen
+
+
+def map_facts(
+    view: View, feature: str, layers: Sequence[int] | None = None
+) -> dict[str, Any]:
+    """Say what maps of a frame feature are: ``layers``, ``n_layers``, ``channels``.
+
+    Raises:
+        CacheError: if the feature is missing or has no frames
+    """
+    spec = view.spec(feature)
+    if spec.is_table:
+        msg = f"{feature} has no frames: expected a frame feature, got a table"
+        raise CacheError(msg)
+    stored = [n for n in spec.layers if n] or list(spec.layers)
+    chosen = stored if layers is None else list(layers)
+    return {"layers": chosen, "n_layers": len(chosen), "channels": spec.n_channels}
+
+
+def read_maps(
+    view: View, feature: str, rows: Sequence[int], layers: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """Read utterances from the cache's memory map, padded to the longest with zeros.
+
+    Returns:
+        maps ``(utterance, layer, frame, channel)`` in the stored dtype, and their
+        numbers of frames ``(utterance,)``
+    """
+    read = [view.frames(feature, row, layers).transpose(0, 2, 1) for row in rows]
+    n_frames = [block.shape[1] for block in read]
+    shape = (len(read), read[0].shape[0], max(n_frames), read[0].shape[2])
+    maps = np.zeros(shape, read[0].dtype)
+    for i, block in enumerate(read):
+        maps[i, :, : n_frames[i]] = block
+    return torch.from_numpy(maps), torch.tensor(n_frames)
+
+
+def by_length(view: View, features: Sequence[str]) -> list[int]:
+    """Order utterances by the frames of the first feature that has any."""
+    frames = [f for f in features if not view.spec(f).is_table]
+    lengths = view.n_frames(frames[0]) if frames else np.zeros(len(view))
+    return [int(i) for i in np.argsort(lengths, kind="stable")]
+
+
+def batches(rows: list[int], size: int) -> Iterator[list[int]]:
+    """Cut rows into batches, in their order; the last may be smaller."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

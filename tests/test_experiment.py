@@ -1,0 +1,305 @@
+"""The experiment: runs are kept fold by fold, resumed, not repeated, and honest."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contracts.cache import Cache
+from contracts.errors import CacheError, ManifestError, PluginError, RunError
+from contracts.run import Run, RunWriter, find_runs, read_run
+from evaluation import experiment, settings
+from evaluation.metrics import score_run
+from tests import synthetic
+
+
+def ask(cache: Cache, model: str, **options: Any) -> tuple[experiment.Question, Any]:
+    view = cache.view(*cache.corpora)
+    asked = {"labels": None, "protocol": None} | options
+    head = settings.heads([model], asked.pop("settings", {}), None)[model]
+    return experiment.ask(view.require(head.features), **asked), head
+
+
+def fit(cache: Cache, runs: Path, model: str = "prior", **options: Any) -> list[Run]:
+    seeds = options.pop("seeds", [0])
+    rerun = options.pop("rerun", False)
+    if model == "random_forest":
+        options = {"settings": {"n_estimators": 5}} | options
+    question, head = ask(cache, model, **options)
+    return experiment.run_head(question, model, head, seeds, runs, rerun)
+
+
+def test_run_keeps_one_probability_row_per_test_utterance(
+    toy_cache: Cache, tmp_path: Path
+) -> None:
+    (run,) = fit(toy_cache, tmp_path, "logistic_regression")
+
+    rows = run.predictions
+    assert sorted(rows["id"]) == sorted(toy_cache.view("toy").ids)
+    assert {"fold", "label", "speaker", "sex", "session", "sentence", "variant"} <= {
+        *rows
+    }
+    assert "trait:intensity" in rows
+    np.testing.assert_allclose(run.probabilities.sum(1), 1)
+    assert score_run(run).uar > 0.8
+    assert run.record["partial"] is False
+    assert run.record["protocol"]["name"] == "loso"
+    assert run.record["manifest"]["n_speakers"] == 8
+
+
+def test_test_speakers_are_in_no_other_part(toy_cache: Cache, tmp_path: Path) -> None:
+    (run,) = fit(toy_cache, tmp_path, protocol="speakers-5fold")
+
+    for fold in run.record["folds"]:
+        test = set(fold["test_speakers"])
+        assert test
+        assert not test & {*fold["train_speakers"], *fold["dev_speakers"]}
+        rows = run.predictions
+        assert set(rows["speaker"][rows["fold"] == fold["index"]]) == test
+
+
+class Spy:
+    """A head that remembers the views it was given."""
+
+    features = ()
+
+    def __init__(self, needs_dev: bool) -> None:
+        self.needs_dev = needs_dev
+        self.seen: list[tuple[Any, Any]] = []
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        return {"needs_dev": self.needs_dev}
+
+    def __sklearn_clone__(self) -> "Spy":
+        return self
+
+    def fit(self, train: Any, dev: Any) -> "Spy":
+        self.seen.append((train, dev))
+        return self
+
+    def predict_proba(self, view: Any) -> np.ndarray:
+        return np.full((len(view), len(view.classes)), 1 / len(view.classes))
+
+    def save(self, folder: Path) -> None:
+        (folder / "head.json").write_text("{}")
+
+
+@pytest.mark.parametrize("needs_dev", [True, False])
+def test_dev_is_joined_to_train_only_for_heads_that_need_none(
+    toy_cache: Cache, tmp_path: Path, needs_dev: bool
+) -> None:
+    question, _ = ask(toy_cache, "prior", protocol="speakers-5fold")
+    spy = Spy(needs_dev)
+
+    (run,) = experiment.run_head(question, "prior", spy, [0], tmp_path)
+
+    for fold, (train, dev) in zip(question.folds, spy.seen, strict=True):
+        speakers = set(train.speakers)
+        assert not speakers & set(fold.part("test").speakers)
+        assert (dev is None) is not needs_dev
+        held = set(fold.part("dev").speakers)
+        assert held <= speakers if not needs_dev else not held & speakers
+    assert [f["refitted"] for f in run.record["folds"]] == [not needs_dev] * 5
+
+
+def test_head_that_needs_dev_is_refused_where_there_is_none(tmp_path: Path) -> None:
+    cache = synthetic.make_cache(tmp_path / "c", synthetic.rows(n_speakers=2))
+    question, _ = ask(cache, "prior", protocol="loso")
+
+    with pytest.raises(RunError, match="needs development speakers"):
+        experiment.run_head(question, "prior", Spy(True), [0], tmp_path / "r")
+
+
+def test_finished_run_is_not_run_again_without_rerun(
+    toy_cache: Cache, tmp_path: Path
+) -> None:
+    (first,) = fit(toy_cache, tmp_path)
+    stamp = (first.folder / "folds/0/fold.json").stat().st_mtime_ns
+
+    fit(toy_cache, tmp_path)
+    assert (first.folder / "folds/0/fold.json").stat().st_mtime_ns == stamp
+
+    fit(toy_cache, tmp_path, rerun=True)
+    assert (first.folder / "folds/0/fold.json").stat().st_mtime_ns != stamp
+
+
+class _KilledError(Exception):
+    pass
+
+
+def test_killed_run_goes_on_at_the_next_fold(
+    toy_cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (whole,) = fit(toy_cache, tmp_path / "whole", "random_forest")
+    saved = RunWriter.save_fold
+    count = 0
+
+    def die_at_third(self: RunWriter, *arguments: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise _KilledError
+        saved(self, *arguments)
+
+    monkeypatch.setattr(RunWriter, "save_fold", die_at_third)
+    with pytest.raises(_KilledError):
+        fit(toy_cache, tmp_path / "killed", "random_forest")
+    finished, unfinished = find_runs(tmp_path / "killed")
+    assert not finished
+    assert unfinished == [whole.run_id]
+    with pytest.raises(RunError, match="is unfinished: give its fit command once more"):
+        read_run(tmp_path / "killed" / whole.run_id)
+    monkeypatch.setattr(RunWriter, "save_fold", saved)
+    stamp = (
+        (tmp_path / "killed" / whole.run_id / "folds/0/fold.json").stat().st_mtime_ns
+    )
+
+    (resumed,) = fit(toy_cache, tmp_path / "killed", "random_forest")
+
+    first = resumed.folder / "folds/0/fold.json"
+    assert first.stat().st_mtime_ns == stamp
+    assert resumed.run_id == whole.run_id
+    assert resumed.predictions.equals(whole.predictions)
+
+
+def test_same_seed_same_rows_and_another_seed_another_run(
+    toy_cache: Cache, tmp_path: Path
+) -> None:
+    one = fit(toy_cache, tmp_path / "a", "random_forest", seeds=[0, 1])
+    two = fit(toy_cache, tmp_path / "b", "random_forest", seeds=[0])
+
+    assert one[0].predictions.equals(two[0].predictions)
+    assert one[0].run_id == two[0].run_id != one[1].run_id
+    assert not one[0].predictions.equals(one[1].predictions)
+
+
+def test_some_folds_are_another_run_and_labelled_partial(
+    toy_cache: Cache, tmp_path: Path
+) -> None:
+    (whole,) = fit(toy_cache, tmp_path)
+    (part,) = fit(toy_cache, tmp_path, wanted=[0, 1])
+
+    assert part.run_id != whole.run_id
+    assert part.record["partial"] is True
+    assert part.warnings == ["partial: folds 0, 1 only"]
+    (all_of_them,) = fit(toy_cache, tmp_path, wanted=list(range(8)))
+    assert all_of_them.run_id == whole.run_id
+
+
+def test_identity_changes_with_what_matters(toy_cache: Cache, tmp_path: Path) -> None:
+    base = fit(toy_cache, tmp_path, "random_forest")[0].run_id
+
+    more = {"settings": {"n_estimators": 7}}
+    assert fit(toy_cache, tmp_path, "random_forest", **more)[0].run_id != base
+    other = fit(toy_cache, tmp_path, "random_forest", protocol="speakers-5fold")
+    assert other[0].run_id != base
+
+
+def test_a_head_may_fit_its_jobs_together(toy_cache: Cache, tmp_path: Path) -> None:
+    question, head = ask(toy_cache, "prior", protocol="speakers-5fold")
+    seen = []
+
+    class Together(type(head)):  # type: ignore[misc]
+        @classmethod
+        def fit_jobs(cls, jobs: Any) -> Any:
+            seen.append([(job.fold, job.seed) for job in jobs])
+            for job in reversed(jobs):
+                yield job, job.head.fit(job.train, job.dev)
+
+    runs = experiment.run_head(question, "prior", Together(), [0, 1], tmp_path)
+
+    assert seen == [[(f, s) for s in (0, 1) for f in range(5)]]
+    assert [len(r.record["folds"]) for r in runs] == [5, 5]
+
+
+def test_variants_do_not_count(toy_cache: Cache, tmp_path: Path) -> None:
+    (run,) = fit(toy_cache, tmp_path)
+    rows = run.predictions
+    rows.loc[:31, "variant"] = "noise"
+
+    assert score_run(dataclasses.replace(run)).n == 64
+    changed = dataclasses.replace(run)
+    changed.__dict__["predictions"] = rows
+    assert score_run(changed).n == 32
+
+
+def test_duplicates_across_speakers_are_refused_or_dropped(tmp_path: Path) -> None:
+    rows = synthetic.rows()
+    rows.loc[9, "waveform"] = rows.loc[1, "waveform"]
+    cache = synthetic.make_cache(tmp_path / "c", rows)
+
+    with pytest.raises(ManifestError, match="share a waveform"):
+        ask(cache, "prior")
+    question, _ = ask(cache, "prior", drop_duplicates=True)
+
+    assert list(question.refused) == [("waveform heard before", 1)]
+    assert rows["id"][1] in question.view.ids
+    assert rows["id"][9] not in question.view.ids
+
+
+def test_settings_go_to_the_heads_that_have_them() -> None:
+    values = settings.parse(["n_estimators=7", "xgb.max_depth=3", "features_=x"][:2])
+
+    heads = settings.heads(["random_forest", "xgb"], values, ["mfcc"])
+
+    assert heads["random_forest"].get_params()["n_estimators"] == 7
+    assert heads["xgb"].get_params()["max_depth"] == 3
+    assert heads["xgb"].features == ("mfcc",)
+    with pytest.raises(PluginError, match="unknown settings trees, expected some of"):
+        settings.heads(["random_forest"], {"trees": 3}, None)
+    with pytest.raises(PluginError, match="unknown settings seed"):
+        settings.heads(["random_forest"], {"seed": 3}, None)
+    with pytest.raises(PluginError, match="unknown models: 'forest'"):
+        settings.heads(["forest"], {}, None)
+    with pytest.raises(PluginError, match="expected key=value"):
+        settings.parse(["n_estimators"])
+
+
+def test_values_are_literals_or_text_and_never_code() -> None:
+    text = "__import__('os').system('false')"
+
+    told = settings.parse(
+        ["a=1", "b=1e-3", "c=[1, 2]", "d=true", "e=none", f"f={text}"]
+    )
+
+    assert told == {"a": 1, "b": 1e-3, "c": [1, 2], "d": True, "e": None, "f": text}
+
+
+def test_corpus_is_chosen_or_the_choice_is_listed(tmp_path: Path) -> None:
+    cache = synthetic.make_cache(tmp_path)
+    assert experiment.choose_corpora(cache, None) == ["toy"]
+
+    synthetic.make_cache(tmp_path, corpus="other")
+    with pytest.raises(CacheError, match="holds other, toy: choose with --corpus"):
+        experiment.choose_corpora(Cache(tmp_path), None)
+    with pytest.raises(CacheError, match="is empty. Run: python pipeline.py extract"):
+        experiment.choose_corpora(Cache(tmp_path / "none"), None)
+
+
+def test_two_corpora_stand_side_by_side(tmp_path: Path) -> None:
+    synthetic.make_cache(tmp_path / "c", corpus="a")
+    synthetic.make_cache(tmp_path / "c", corpus="b")
+
+    (run,) = fit(Cache(tmp_path / "c"), tmp_path / "r", "logistic_regression")
+
+    assert run.record["corpus"] == "a+b"
+    assert run.record["manifest"]["n_speakers"] == 16
+    assert set(run.predictions["corpus"]) == {"a", "b"}
+
+
+def test_record_is_json_and_says_what_it_rests_on(
+    toy_cache: Cache, tmp_path: Path
+) -> None:
+    (run,) = fit(toy_cache, tmp_path, "random_forest")
+
+    told = json.loads((run.folder / "run.json").read_text())
+
+    spec = toy_cache.view("toy").spec("egemaps")
+    assert told["features"][0]["fingerprint"] == spec.fingerprint
+    assert told["settings"]["n_estimators"] == 5
+    assert told["labels"]["after"]["happy"] == 16
+    assert told["versions"]["numpy"] == np.__version__
+    assert not list(tmp_path.rglob("*.pkl"))

@@ -1,0 +1,333 @@
+"""One battery for every head: a new file in models/ is tested by being there."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.metrics import balanced_accuracy_score
+
+from contracts import labels, plugins
+from contracts.errors import CacheError, EmocacheError, RunError
+from contracts.view import View
+from models._tables import matrix
+from tests.synthetic import LABELS, make_cache, rows
+
+NAMES = plugins.names("models")
+# settings under which a head learns the synthetic cache in seconds
+QUICK: dict[str, dict[str, Any]] = {
+    "vgg": {"lr": 1e-3, "max_epochs": 6, "batch_size": 8},
+    "fusion": {"lr": 1e-3, "max_epochs": 6, "batch_size": 8},
+    "random_forest": {"n_estimators": 50},
+    "xgb": {"n_estimators": 20},
+}
+LEARNERS = [name for name in NAMES if name != "prior"]
+Parts = tuple[View, View, View]
+
+
+def head_of(name: str, **settings: Any) -> Any:
+    """Return a head with settings under which it is quick."""
+    return plugins.load("models", name).Head(**QUICK.get(name, {}) | settings)
+
+
+def parts_of(view: View) -> Parts:
+    """Cut a view into train, dev and test by speakers: four, two and two."""
+    number = np.array([int(s.rpartition("/")[2]) for s in view.speakers])
+    return (
+        view.take(number <= 4),
+        view.take((number > 4) & (number <= 6)),
+        view.take(number > 6),
+    )
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory: pytest.TempPathFactory) -> View:
+    """Return a view of a synthetic cache with two layers."""
+    cache = make_cache(tmp_path_factory.mktemp("models") / "cache", n_layers=2)
+    told = cache.view("toy")
+    return told.relabel(labels.identity(told.manifest, LABELS))
+
+
+@pytest.fixture(scope="module")
+def fitted(view: View) -> Callable[[str], Any]:
+    """Return a function that fits a head once on train and keeps it."""
+    kept: dict[str, Any] = {}
+    train, dev, _ = parts_of(view)
+
+    def fit(name: str) -> Any:
+        if name not in kept:
+            kept[name] = head_of(name).fit(train, dev)
+        return kept[name]
+
+    return fit
+
+
+def uar(head: Any, test: View) -> float:
+    """Return UAR on a view."""
+    guess = head.predict_proba(test).argmax(axis=1)
+    return float(balanced_accuracy_score(test.y, guess))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_head_is_a_scikit_learn_estimator(name: str) -> None:
+    head = plugins.load("models", name).Head()
+    copy = clone(head)
+
+    assert copy.get_params() == head.get_params()
+    assert copy.set_params(features=("mfcc",)).features == ("mfcc",)
+    assert type(head).features == head.features
+    assert isinstance(head.needs_dev, bool)
+    assert vars(head).keys() == head.get_params().keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_seed_gives_same_probabilities(
+    name: str, view: View, fitted: Callable[[str], Any]
+) -> None:
+    train, dev, test = parts_of(view)
+    quick = {"max_epochs": 2} if "max_epochs" in QUICK.get(name, {}) else {}
+
+    once, again = (
+        head_of(name, **quick).fit(train, dev).predict_proba(test) for _ in range(2)
+    )
+
+    np.testing.assert_array_equal(once, again)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_sum_to_one_and_columns_are_the_classes(
+    name: str, view: View, fitted: Callable[[str], Any]
+) -> None:
+    test = parts_of(view)[2]
+    head = fitted(name)
+    probabilities = head.predict_proba(test)
+
+    assert probabilities.dtype == np.float64
+    assert probabilities.shape == (len(test), len(LABELS))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-12)
+    assert list(head.classes_) == list(LABELS)
+    assert set(head.predict(test)) <= set(LABELS)
+    assert head.predict_proba(test.take([])).shape == (0, len(LABELS))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_class_that_train_lacks_keeps_its_column(name: str, view: View) -> None:
+    train, dev, test = (part.take(part.labels != "happy") for part in parts_of(view))
+    head = head_of(name).fit(train, dev)
+    probabilities = head.predict_proba(test)
+
+    assert list(head.classes_) == list(LABELS)
+    assert probabilities[:, LABELS.index("happy")].max() < 0.2
+    if name != "prior":
+        assert uar(head, test) > 0.8
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_head_learns_what_can_be_learnt(
+    name: str, view: View, fitted: Callable[[str], Any]
+) -> None:
+    head = fitted(name)
+
+    assert uar(head, parts_of(view)[2]) > 0.8
+    if head.needs_dev:
+        keys = {"epoch", "train_loss", "dev_loss", "dev_uar", "seconds"}
+        assert all(entry.keys() == keys for entry in head.history_)
+        losses = [entry["dev_loss"] for entry in head.history_]
+        assert head.learnt_["best_epoch"] == 1 + int(np.argmin(losses))
+
+
+def test_prior_is_at_chance(view: View, fitted: Callable[[str], Any]) -> None:
+    assert uar(fitted("prior"), parts_of(view)[2]) == 1 / len(LABELS)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_permuted_labels_are_not_learnt(name: str, view: View) -> None:
+    permuted = np.random.default_rng(0).permutation(view.labels)
+    shuffled = View(
+        view.cache, view.manifest.assign(label=permuted), view.cards, view.classes
+    )
+    train, dev, test = parts_of(shuffled)
+
+    assert uar(head_of(name).fit(train, dev), test) < 0.6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_prediction_ignores_neighbours(
+    name: str, view: View, fitted: Callable[[str], Any]
+) -> None:
+    test, head = parts_of(view)[2], fitted(name)
+    together = head.predict_proba(test)
+
+    alone = np.concatenate(
+        [head.predict_proba(test.take([i])) for i in range(len(test))]
+    )
+
+    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_missing_feature_names_the_command(
+    name: str, view: View, fitted: Callable[[str], Any], tmp_path: Path
+) -> None:
+    other = make_cache(tmp_path / "other", rows(2), n_layers=2)
+    for feature in (tmp_path / "other" / "features").iterdir():
+        feature.rename(tmp_path / feature.name)
+    bare = other.view("toy").relabel(labels.identity(view.manifest, LABELS))
+
+    with pytest.raises(
+        CacheError, match=r"Run: python pipeline\.py extract --corpus toy"
+    ):
+        head_of(name).fit(bare, bare)
+    with pytest.raises(
+        CacheError, match=r"Run: python pipeline\.py extract --corpus toy"
+    ):
+        fitted(name).predict_proba(bare)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_saved_head_gives_equal_probabilities(
+    name: str, view: View, fitted: Callable[[str], Any], tmp_path: Path
+) -> None:
+    test, head = parts_of(view)[2], fitted(name)
+    expected = head.predict_proba(test)
+
+    head.save(tmp_path / "model")
+    again = type(head).load(tmp_path / "model")
+
+    np.testing.assert_array_equal(again.predict_proba(test), expected)
+    assert again.get_params() == head.get_params()
+    assert again.learnt_ == head.learnt_
+    assert list(again.classes_) == list(head.classes_)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_pickle_is_written(
+    name: str, fitted: Callable[[str], Any], tmp_path: Path
+) -> None:
+    fitted(name).save(tmp_path / "model")
+    written = list((tmp_path / "model").iterdir())
+
+    assert written
+    for path in written:
+        assert path.suffix in {".json", ".safetensors", ".skops", ".ubj"}
+        assert b"\x80\x04\x95" not in path.read_bytes()[:4096]  # a pickle's first bytes
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_draws_of_others_are_left_alone(name: str, view: View, tmp_path: Path) -> None:
+    train, dev, test = parts_of(view)
+    quick = {"max_epochs": 1} if "max_epochs" in QUICK.get(name, {}) else {}
+    before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
+
+    head = head_of(name, **quick).fit(train, dev)
+    head.predict_proba(test)
+    head.save(tmp_path / "model")
+    type(head).load(tmp_path / "model")
+
+    np.testing.assert_array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), before[1])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_unlabelled_utterances_are_refused(name: str, view: View) -> None:
+    train, dev, _ = parts_of(view)
+    blank = train.manifest["label"].where(np.arange(len(train)) > 1, "")
+    unknown = View(
+        train.cache, train.manifest.assign(label=blank), train.cards, train.classes
+    )
+
+    with pytest.raises(RunError, match="train holds 2 unlabelled utterances"):
+        head_of(name).fit(unknown, dev)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_development_speakers_are_asked_for_where_needed(name: str, view: View) -> None:
+    train, _, test = parts_of(view)
+    head = head_of(name)
+    if head.needs_dev:
+        for dev in (None, test.take([])):
+            with pytest.raises(RunError, match="needs development speakers"):
+                head.fit(train, dev)
+    else:
+        assert len(head.fit(train).predict_proba(test)) == len(test)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_other_columns_than_fitted_are_refused(
+    name: str, view: View, fitted: Callable[[str], Any], tmp_path: Path
+) -> None:
+    fitted(name).save(tmp_path / "model")
+    head = type(fitted(name)).load(tmp_path / "model")
+    wide = make_cache(tmp_path / "wide", rows(1), n_layers=1, width=100).view("toy")
+    if not head.needs_dev:
+        head.set_params(features=("mfcc",))
+
+    with pytest.raises(EmocacheError, match="was fitted on"):
+        head.predict_proba(wide)
+
+
+def test_table_and_pooled_frames_lie_side_by_side(view: View) -> None:
+    X = matrix(view, ("mfcc:mean", "wav2vec2"), layers=[2])
+
+    np.testing.assert_array_equal(X[:, :40], view.table("mfcc:mean"))
+    np.testing.assert_array_equal(X[:, 40:], view.pooled("wav2vec2", [2])[:, 0, 0])
+
+
+def test_forest_file_with_other_types_is_refused(
+    fitted: Callable[[str], Any], tmp_path: Path
+) -> None:
+    from skops import io
+
+    fitted("random_forest").save(tmp_path)
+    io.dump({"x": Path("/")}, tmp_path / "estimator.skops")
+
+    with pytest.raises(RunError, match="is not trusted: expected no types but"):
+        type(fitted("random_forest")).load(tmp_path)
+
+
+def test_patience_ends_a_fit_and_the_best_epoch_is_kept(view: View) -> None:
+    train, dev, _ = parts_of(view)
+    head = head_of("vgg", lr=0.0, max_epochs=5, patience=1).fit(train, dev)
+
+    assert len(head.history_) < 5
+    chosen = head.history_[head.learnt_["best_epoch"] - 1]["dev_loss"]
+    logits = torch.from_numpy(np.log(head.predict_proba(dev)))
+    loss = torch.nn.functional.nll_loss(logits, torch.from_numpy(dev.y))
+    assert float(loss) == pytest.approx(chosen, abs=1e-9)
+
+
+def test_balanced_weights_come_from_train(view: View) -> None:
+    train, dev, _ = parts_of(view)
+    head = head_of("vgg", class_weight="balanced", max_epochs=1)
+    fewer = train.take(
+        np.flatnonzero((train.labels != "sad") | (np.arange(len(train)) % 2))
+    )
+    head.fit(fewer, dev)
+
+    counts = np.bincount(fewer.y, minlength=4)
+    np.testing.assert_allclose(head._class_weight(fewer), len(fewer) / 4 / counts)
+
+
+def test_functionals_are_standardised_by_train_alone(
+    view: View, fitted: Callable[[str], Any]
+) -> None:
+    table = parts_of(view)[0].table("egemaps").astype(np.float64)
+    head = fitted("fusion")
+
+    np.testing.assert_allclose(head.mean_, table.mean(axis=0))
+    np.testing.assert_allclose(head.scale_, table.std(axis=0))
+    np.testing.assert_allclose(head.median_, np.median(table, axis=0))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"batch_size": 0}, {"max_epochs": 0}, {"class_weight": "x"}, {"device": "tpu"}],
+)
+def test_settings_that_cannot_work_are_refused(bad: dict[str, Any], view: View) -> None:
+    train, dev, _ = parts_of(view)
+
+    with pytest.raises(RunError, match="expected"):
+        head_of("vgg", **bad).fit(train, dev)

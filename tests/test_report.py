@@ -1,0 +1,273 @@
+"""Results, their tables and the page as text."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import balanced_accuracy_score
+
+from contracts.run import Run
+from report._scores import fold_scores
+from report.page import write_page
+from report.results import results, results_table, runs_json
+from tests.runs import EIGHT, make_run
+
+
+def by_hand(run: Run, truth: list[str], guess: list[str], folds: list[int]) -> Run:
+    """Put known predictions in place of a run's drawn ones."""
+    for fold in set(folds):
+        path = run.fold_folder(fold) / "predictions.parquet"
+        n = folds.count(fold)
+        rows = pd.read_parquet(path).head(n)
+        chosen = [i for i, f in enumerate(folds) if f == fold]
+        rows["label"] = [truth[i] for i in chosen]
+        for label in run.classes:
+            rows[f"p:{label}"] = [float(guess[i] == label) for i in chosen]
+        rows.to_parquet(path, index=False)
+    return Run(run.folder, run.record)
+
+
+def two_folds(runs: Path) -> Run:
+    made = make_run(runs, labels=("a", "b"), n_folds=2, n_speakers=4)
+    truth, guess = list("aabbaabb"), list("aababbbb")
+    return by_hand(made, truth, guess, [0] * 4 + [1] * 4)
+
+
+def test_row_of_a_hand_worked_run(tmp_path: Path) -> None:
+    row = results([two_folds(tmp_path)])[0]
+
+    # fold 0: recall 1 and 1/2; fold 1: 0 and 1; pooled: 2/4 and 3/4
+    assert row["fold_uars"] == [[0.75, 0.5]]
+    assert row["uar"] == pytest.approx(0.625)
+    assert row["fold_mean"] == pytest.approx(0.625)
+    assert row["fold_sd"] == pytest.approx(math.sqrt(2 * 0.125**2 / 1))
+    assert (row["fold_min"], row["fold_max"]) == (0.5, 0.75)
+    assert (row["chance"], row["n_utterances"], row["n_speakers"]) == (0.5, 8, 2)
+
+
+def test_pooled_uar_equals_scikit_learn(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    guess = np.array(run.classes)[run.probabilities.argmax(axis=1)]
+    expected = balanced_accuracy_score(run.predictions["label"], guess)
+
+    assert results([run])[0]["uar"] == pytest.approx(expected)
+    assert runs_json([run])[0]["metrics"]["uar"] == pytest.approx(expected)
+
+
+def test_seeds_are_one_row_with_their_spread(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path, seed=s, n_folds=2) for s in (2, 0, 1)]
+    rows = results(runs)
+
+    assert len(rows) == 1
+    assert rows[0]["seeds"] == [0, 1, 2]
+    assert rows[0]["seed_sd"] == pytest.approx(np.std(rows[0]["seed_uars"], ddof=1))
+    assert rows[0]["uar"] == pytest.approx(np.mean(rows[0]["seed_uars"]))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"corpus": "emodb"},
+        {"protocol": "loso"},
+        {"label_map": "other8"},
+        {"labels": EIGHT[::-1]},
+    ],
+)
+def test_only_like_is_ranked_against_like(
+    tmp_path: Path, other: dict[str, str]
+) -> None:
+    runs = [make_run(tmp_path, n_folds=2), make_run(tmp_path, n_folds=2, **other)]
+    rows = results(runs)
+
+    assert len({row["group"] for row in rows}) == 2
+    assert [row["rank"] for row in rows] == [1, 1]
+
+
+def test_partial_run_has_no_rank_and_stands_last(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path, model="vgg", keep=[0], strength=9),
+        make_run(tmp_path, model="xgb", strength=0.1),
+    ]
+    rows = results(runs)
+
+    assert [(r["model"], r["rank"]) for r in rows] == [("xgb", 1), ("vgg", None)]
+
+
+def test_rows_of_one_model_tell_what_differs(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path, settings={"hidden": h, "rate": 0.1}, n_folds=2)
+        for h in (8, 16)
+    ]
+
+    assert [r["differs"] for r in results(runs)] in (
+        [{"hidden": 8}, {"hidden": 16}],
+        [{"hidden": 16}, {"hidden": 8}],
+    )
+
+
+def test_variants_and_unlabelled_utterances_do_not_count(tmp_path: Path) -> None:
+    run = make_run(tmp_path, n_folds=1, n_speakers=4)
+    path = run.fold_folder(0) / "predictions.parquet"
+    rows = pd.read_parquet(path)
+    before = results([run])[0]
+    odd = rows.assign(variant="noise", **{"p:calm": 9.0})
+    none = rows.assign(label="", **{"p:calm": 9.0})
+    pd.concat([rows, odd, none], ignore_index=True).to_parquet(path, index=False)
+    after = results([Run(run.folder, run.record)])[0]
+
+    assert (after["uar"], after["n_utterances"]) == (
+        before["uar"],
+        before["n_utterances"],
+    )
+
+
+def test_terminal_table_ends_with_the_warnings(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path, model="cnn", untrained=True, n_folds=2),
+        make_run(tmp_path, model="vgg", keep=[0]),
+        make_run(tmp_path, protocol="random", breaks=["speaker independence"]),
+    ]
+    lines = results_table(runs).splitlines()
+
+    assert next(x for x in lines if "cnn" in x).endswith("untrained encoder")
+    assert next(x for x in lines if "vgg" in x).endswith("partial: folds 0 only")
+    assert any(x.endswith("breaks speaker independence") for x in lines)
+    assert results_table([]) == ""
+
+
+def test_json_has_null_and_never_nan(tmp_path: Path) -> None:
+    run = by_hand(
+        make_run(tmp_path, labels=("a", "b", "c"), n_folds=1, n_speakers=2),
+        ["a", "b"],
+        ["a", "b"],
+        [0, 0],
+    )
+    told = json.loads(json.dumps(runs_json([run]), allow_nan=False))[0]
+
+    assert told["metrics"]["per_class"]["c"]["recall"] is None
+    assert told["metrics"]["uar"] == 1.0
+    assert told["metrics"]["confusion"] == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
+    assert {
+        "run_id",
+        "model",
+        "corpus",
+        "protocol",
+        "labels",
+        "seed",
+        "features",
+    } <= set(told)
+    assert {"untrained", "partial", "warnings", "folds", "command", "folder"} <= set(
+        told
+    )
+
+
+def test_fold_that_lacks_a_label_is_named(tmp_path: Path) -> None:
+    run = by_hand(
+        make_run(tmp_path, labels=("a", "b"), n_folds=2, n_speakers=4),
+        list("aaab"),
+        list("aaab"),
+        [0, 0, 1, 1],
+    )
+    page = write_page([run], [], [], tmp_path / "page.html").read_text("utf-8")
+
+    assert results([run])[0]["lacking"] == ["b in fold 0"]
+    assert "b in fold 0" in page
+
+
+def test_page_holds_warnings_metrics_and_provenance(tmp_path: Path) -> None:
+    run = make_run(
+        tmp_path,
+        model="attention",
+        untrained=True,
+        keep=[1, 3],
+        breaks=["speaker independence"],
+        history=True,
+        n_speakers=12,
+        more={"refused": [["speaker not known", 12]]},
+    )
+    out = tmp_path / "deep" / "er" / "page.html"
+    page = write_page([run], ["half-done"], [], out).read_text("utf-8")
+
+    for said in (
+        "untrained encoder",
+        "partial: folds 1, 3 only",
+        "breaks speaker independence",
+        "speaker not known",
+        "cannot be decoded",
+        "half-done",
+        run.record["command"],
+        run.record["manifest"]["hash"][:16],
+        run.record["features"][0]["fingerprint"],
+        "Luna-Jiménez",
+        "fold 0 is the easiest in the paper",
+        f"{100 * results([run])[0]['uar']:.1f}",
+        'class="plot curves"',
+        'class="plot layers"',
+        "fewer than 8 test speakers",
+    ):
+        assert said in page
+    assert sorted(p.name for p in out.parent.iterdir()) == ["page.html"]
+
+
+def test_page_names_nothing_outside_itself(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path, n_folds=2)]
+    page = write_page(runs, [], [], tmp_path / "page.html").read_text("utf-8")
+
+    for word in ("src=", "@import", "url(", "http://", "https://"):
+        assert word not in page
+    assert "default-src 'none'" in page
+
+
+def test_markup_in_any_text_is_escaped(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>"
+    run = make_run(
+        tmp_path,
+        labels=(evil, "b&b"),
+        features=(evil,),
+        settings={"note": evil},
+        n_speakers=4,
+        n_folds=2,
+        more={
+            "left_out": [[evil, evil]],
+            "refused": [[evil, 1]],
+            "command": evil,
+            "versions": {evil: evil},
+            "machine": {evil: evil},
+        },
+    )
+    page = write_page([run], [evil], [], tmp_path / "page.html").read_text("utf-8")
+
+    assert evil not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert page.count("<script") == 1
+
+
+def test_page_without_runs_says_how_to_fit_one(tmp_path: Path) -> None:
+    page = write_page([], [], [], tmp_path / "page.html").read_text("utf-8")
+
+    assert "No finished runs yet" in page
+    assert "python pipeline.py fit" in page
+
+
+def test_many_speakers_are_drawn_as_a_histogram(tmp_path: Path) -> None:
+    run = make_run(tmp_path, n_speakers=130, per_label=1, labels=("a", "b"), n_folds=2)
+    page = write_page([run], [], [], tmp_path / "page.html").read_text("utf-8")
+
+    assert "Histogram: speakers by UAR" in page
+
+
+def test_speakers_of_no_name_and_no_sex_are_shown(tmp_path: Path) -> None:
+    run = make_run(tmp_path, n_speakers=4, n_folds=2)
+    for fold in (0, 1):
+        path = run.fold_folder(fold) / "predictions.parquet"
+        rows = pd.read_parquet(path).assign(sex="", speaker="")
+        rows.to_parquet(path, index=False)
+    bare = Run(run.folder, run.record)
+    page = write_page([bare], [], [], tmp_path / "page.html").read_text("utf-8")
+
+    assert results([bare])[0]["n_speakers"] == 0
+    assert "Each speaker" not in page
+    assert sum(s.n for s in fold_scores(bare).values()) == 4 * 8 * 4
