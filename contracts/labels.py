@@ -76,8 +76,8 @@ class LabelMap:
             msg = (
                 f"label map {self.name!r} does not know {listing(unknown)}: it keeps "
                 f"{listing(self.labels)}, merges {listing(self.merge) or 'nothing'}, "
-                f"drops {listing(self.drop) or 'nothing'}. Choose another with --labels "
-                "MAP: python pipeline.py list labels"
+                f"drops {listing(self.drop) or 'nothing'}. Choose another with "
+                "--labels MAP: python pipeline.py list labels"
             )
             raise ManifestError(msg)
         mapped = rows["label"].replace({**self.merge, **dict.fromkeys(self.drop, "")})

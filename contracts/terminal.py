@@ -30,6 +30,11 @@ def warn(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
 
 
+def count(n: int, noun: str) -> str:
+    """Write a number with its noun, such as ``1 fold`` or ``1,440 utterances``."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Lay out a table in plain text, numbers to the right."""
     cells = [[str(c) for c in row] for row in [heads, *rows]]
@@ -45,7 +50,9 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         ).rstrip()
         for row in cells
     ]
-    return "\n".join([lines[0], "  ".join("-" * w for w in widths).rstrip(), *lines[1:]])
+    return "\n".join(
+        [lines[0], "  ".join("-" * w for w in widths).rstrip(), *lines[1:]]
+    )
 
 
 @contextmanager

@@ -77,23 +77,23 @@ def decode(
 
     path = Path(path)
     handle = _open(path)
+    problem = "is not audio that can be read: expected a known format, got"
     try:
         with soundfile.SoundFile(handle) as file:  # closes the handle
+            problem = f"is truncated or damaged: expected whole {file.format}, got"
             first, last = _segment(path, file, start, end)
             samples = _read(path, file, first, last)
             rate, channels = int(file.samplerate), int(file.channels)
     except soundfile.LibsndfileError as error:
-        reason = error.error_string.strip().rstrip(".")
-        if "flac" in reason.lower():
-            _refuse(path, f"is truncated or damaged: expected whole FLAC, got {reason}")
-        _refuse(path, f"is not audio that can be read: {reason}")
+        reason = error.error_string.removeprefix("Error : ").strip().rstrip(".")
+        _refuse(path, f"{problem} {reason!r}")
     if not np.isfinite(samples).all():
         n_bad = int((~np.isfinite(samples)).sum())
         _refuse(
             path, f"is broken: expected numbers, got {n_bad} NaN or infinite samples"
         )
     if len(samples) * SAMPLING_RATE < MIN_SAMPLES * rate:
-        got = f"{len(samples)} at {rate} Hz ({1000 * len(samples) / rate:.1f} ms)"
+        got = f"{len(samples)} at {rate} Hz ({1000 * len(samples) / rate:.2f} ms)"
         expected = f"expected at least {MIN_SAMPLES} samples at 16 kHz (25 ms)"
         _refuse(path, f"is too short: {expected}, got {got}")
     return Decoded(samples, rate, channels)
@@ -219,7 +219,7 @@ def _read(
 ) -> NDArray[np.float32]:
     """Read mono samples ``(time,)`` from ``first`` up to ``last``."""
     skip = first
-    if file.format in _EXACT:
+    if first and file.format in _EXACT:
         file.seek(first)
         skip = 0
     samples = np.empty(skip + last - first, np.float32)

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.errors import ExtractionError
+
 if TYPE_CHECKING:
     import torch
 
@@ -55,9 +57,8 @@ class Encoder:
         self.tile_frames = tile_frames
         model.encoder.layers = model.encoder.layers[: max(1, *self.layers)]
         self.hop = self.field = 1  # samples from frame to frame, and in one frame
-        for kernel, stride in zip(
-            model.config.conv_kernel, model.config.conv_stride, strict=True
-        ):
+        kernels, strides = model.config.conv_kernel, model.config.conv_stride
+        for kernel, stride in zip(kernels, strides, strict=True):
             self.field += (kernel - 1) * self.hop
             self.hop *= stride
 
@@ -72,7 +73,10 @@ class Encoder:
             waveforms: ``(time,)``, each of at least one frame
 
         Returns:
-            arrays ``(layer, frame, channel)``, float32, in the order of the waveforms
+            ``(layer, frame, channel)`` of each, float32
+
+        Raises:
+            ExtractionError: if there are not as many as the config says
         """
         import torch
 
@@ -93,13 +97,10 @@ class Encoder:
         if len(lengths) > 1:
             time = torch.arange(max(lengths), device=padded.device)
             mask = time < torch.tensor(lengths, device=padded.device)[:, None]
-        with (
-            self._capture(lengths) as out,
-            _tiled_attention(self.model, lengths),
-            warnings.catch_warnings(),
-        ):
+        with warnings.catch_warnings(), _tiled_attention(self.model, lengths):
             warnings.filterwarnings("ignore", "Support for mismatched")  # WavLM's masks
-            self.model.encoder(padded, attention_mask=mask)
+            with self._capture(lengths) as out:
+                self.model.encoder(padded, attention_mask=mask)
         return out
 
     @contextmanager
@@ -109,10 +110,13 @@ class Encoder:
         As in transformers: the input of the first layer, then what each layer
         returns, before any norm that follows the last one.
         """
-        shape = len(self.layers), self.model.config.hidden_size
-        out = [np.empty((shape[0], n, shape[1]), np.float32) for n in lengths]
+        n_layers, width = len(self.layers), self.model.config.hidden_size
+        out = [np.empty((n_layers, n, width), np.float32) for n in lengths]
+        expected = min(self.model.config.num_hidden_layers, max(1, *self.layers)) + 1
+        seen = []
 
         def keep(layer: int, states: torch.Tensor) -> None:
+            seen.append(layer)
             if layer in self.layers:
                 at = self.layers.index(layer)
                 values = states.float().cpu().numpy()
@@ -131,6 +135,9 @@ class Encoder:
         finally:
             for hook in hooks:
                 hook.remove()
+        if seen != list(range(expected)):
+            msg = f"bad encoder: expected hidden states 0 to {expected - 1}, got {seen}"
+            raise ExtractionError(msg)
 
     def _project(self, waveform: NDArray[Any]) -> torch.Tensor:
         """Return the transformer's input ``(frame, channel)`` of one waveform."""

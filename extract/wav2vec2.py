@@ -38,7 +38,6 @@ VERSION = 1
 DEFAULT = "facebook/wav2vec2-base"
 HIDDEN_STATES = "0: input of the first layer; n: output of layer n, before a last norm"
 BATCH_FRAMES = {"cpu": 1, "cuda": 16_000}  # padding costs more than it gives on a CPU
-
 _KINDS = ("wav2vec2", "hubert", "wavlm")
 _SHAPING = (  # of the config: changes the numbers, but not the weights
     "feat_extract_norm feat_extract_activation conv_kernel conv_stride hidden_act "
@@ -69,12 +68,10 @@ class Wav2vec2:
         """
         shortest = self.encoder.field
         done = iter(self.encoder([w for w in waveforms if len(w) >= shortest]))
-        msg = (
-            f"the waveform is too short: expected at least {shortest} samples at "
-            "16 kHz, got {n}. Take it out of the corpus"
-        )
+        need = f"is too short: expected at least {shortest} samples at 16 kHz"
+        why = f"the waveform {need}, got {{}}. Take it out of the corpus"
         return [
-            next(done) if len(w) >= shortest else ExtractionError(msg.format(n=len(w)))
+            next(done) if len(w) >= shortest else ExtractionError(why.format(len(w)))
             for w in waveforms
         ]
 
@@ -86,8 +83,7 @@ def load(options: Options) -> Wav2vec2:
         ExtractionError: if the encoder cannot be had or is not whole, or an option
             does not fit it
     """
-    device = _device(options.device)
-    name = options.encoder or DEFAULT
+    name, device = options.encoder or DEFAULT, _device(options.device)
     folder, commit = _find(name, options.revision)
     model, do_normalize = _load(name, folder)
     layers = _layers(options.layers, model.config.num_hidden_layers)
@@ -153,7 +149,7 @@ def _device(wanted: str) -> str:
 
 def _layers(wanted: tuple[int, ...] | None, n_layers: int) -> tuple[int, ...]:
     there = range(n_layers + 1)
-    chosen = tuple(there) if wanted is None else tuple(sorted(set(wanted)))
+    chosen = tuple(sorted(set(there if wanted is None else wanted)))
     if not chosen or not set(chosen) <= set(there):
         got = f"expected some of 0 to {n_layers}, got {list(wanted or ())}"
         msg = f"bad layers: {got}. Choose them with --layers"
@@ -181,10 +177,7 @@ def _find(name: str, revision: str | None) -> tuple[Path | None, str]:
 def _from_hub(name: str, revision: str | None) -> Path:
     """Return the encoder's folder in the hub's cache, fetched if it is not there."""
     from huggingface_hub import snapshot_download, try_to_load_from_cache
-    from huggingface_hub.errors import (  # type: ignore[attr-defined]
-        HTTPError,
-        RevisionResolutionError,
-    )
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
     with contextlib.suppress(OSError, ValueError):
         kept = Path(snapshot_download(name, revision=revision, local_files_only=True))
@@ -194,7 +187,7 @@ def _from_hub(name: str, revision: str | None) -> Path:
             return kept
     try:
         return _fetch(name, revision)
-    except (HTTPError, OSError, ValueError, RevisionResolutionError) as error:
+    except (httpx.HTTPError, OSError, ValueError) as error:
         msg = (
             f"encoder {name!r} cannot be had: not in the hub's cache, and not from the "
             f"hub: {_line(error)}. {_OTHER}"
@@ -231,23 +224,22 @@ def _load(name: str, folder: Path | None) -> tuple[Any, bool]:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    broken = (OSError, ValueError, RuntimeError, KeyError, EOFError)
+    broken = OSError, ValueError, RuntimeError, KeyError, EOFError, UnpicklingError
     try:
         config = AutoConfig.from_pretrained(folder)
         if config.model_type not in _KINDS:
-            got = f"expected one of {listing(_KINDS)}, got {config.model_type}"
-            msg = f"encoder {name!r} is of another kind: {got}. {_OTHER}"
-            raise ExtractionError(msg)
+            msg = f"expected one of {listing(_KINDS)}, got {config.model_type}"
+            raise ValueError(msg)
         model, told = AutoModel.from_pretrained(
             folder, config=config, dtype=torch.float32, output_loading_info=True
         )
         preparing = Wav2Vec2FeatureExtractor()
         if any(folder.glob("p*processor_config.json")):
             preparing = Wav2Vec2FeatureExtractor.from_pretrained(folder)
-    except (*broken, SafetensorError, UnpicklingError) as error:
+    except (*broken, SafetensorError) as error:
         msg = f"encoder {name!r} cannot be loaded: {_line(error)}. {_OTHER}"
         raise ExtractionError(msg) from error
-    _check(name, model, told, preparing.sampling_rate)
+    _check(name, told, preparing.sampling_rate)
     return model.eval(), bool(preparing.do_normalize)
 
 
@@ -256,17 +248,14 @@ def _line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(". ")
 
 
-def _check(name: str, model: Any, told: dict[str, Any], sampling_rate: int) -> None:
+def _check(name: str, told: dict[str, Any], sampling_rate: int) -> None:
     """Refuse an encoder that is not whole: what is missing would be random."""
-    config, problem = model.config, ""
     missing = {*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])}
-    if missing := missing - {_UNUSED}:
-        problem = f"expected all weights, got none for {listing(sorted(missing))}"
-    elif len(model.encoder.layers) != config.num_hidden_layers:
-        got = len(model.encoder.layers)
-        problem = f"expected {config.num_hidden_layers} layers, got {got}"
+    if lacking := listing(sorted(missing - {_UNUSED})):
+        msg = f"expected all weights, got none for {lacking}"
     elif sampling_rate != SAMPLING_RATE:
-        problem = f"expected one for {SAMPLING_RATE} Hz, got one for {sampling_rate} Hz"
-    if problem:
-        msg = f"encoder {name!r} cannot be used: {problem}. {_OTHER}"
-        raise ExtractionError(msg)
+        msg = f"expected one for {SAMPLING_RATE} Hz, got one for {sampling_rate} Hz"
+    else:
+        return
+    msg = f"encoder {name!r} cannot be used: {msg}. {_OTHER}"
+    raise ExtractionError(msg)

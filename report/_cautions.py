@@ -5,7 +5,7 @@ from typing import Any
 
 from contracts.errors import listing
 from contracts.run import Run
-from report._words import count
+from contracts.terminal import count
 
 FEW_SPEAKERS = 8
 
@@ -44,7 +44,8 @@ def cautions(
             (
                 "Protocol breaks",
                 f"Protocol {listing(named)} breaks: {listing(broken)}. The model may "
-                "have met in training what it is tested on; expect worse numbers in use.",
+                "have met in training what it is tested on: expect less on new "
+                "speakers.",
             )
         )
     return out + _small(rows) + _lost(rows, runs) + _always(rows)

@@ -5,9 +5,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from contracts.terminal import count
 from report._plots import histogram
 from report._svg import box, clip, drawing, element, text
-from report._words import count, percent
+from report._words import percent
 
 N_COLUMNS = 120  # more speakers than this are not drawn one by one
 

@@ -1,13 +1,14 @@
 """Plots of runs: folds, speakers, epochs, layers."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
+from contracts.terminal import count
 from report._svg import box, clip, drawing, line, mark, polyline, text, ticks
-from report._words import count, percent
+from report._words import percent
 
 MARKS = {"female": "circle", "male": "square"}
 N_SPEAKERS = 100  # more than this many are drawn as a histogram
@@ -17,7 +18,9 @@ def fold_dots(rows: Sequence[Mapping[str, Any]]) -> Markup:
     """Draw UAR per row: a dot per fold, a diamond for the pooled value, chance."""
     width, left, right, top, step = 440.0, 4.0, 50.0, 34.0, 38.0
     chance = float(rows[0]["chance"])
-    seen = [u for r in rows for us in r["fold_uars"] for u in us if not math.isnan(u)]
+    seen: list[float] = [
+        u for r in rows for us in r["fold_uars"] for u in us if not math.isnan(u)
+    ]
     seen += [r["uar"] for r in rows if not math.isnan(r["uar"])]
     low = math.floor(min([chance, *seen]) * 10 - 0.2) / 10
     high = min(1.0, math.ceil(max([chance, *seen]) * 10 + 0.2) / 10)
@@ -58,7 +61,7 @@ def row_name(row: Mapping[str, Any]) -> str:
 
 
 def _fold_row(
-    row: Mapping[str, Any], y: float, place: Any, width: float
+    row: Mapping[str, Any], y: float, place: Callable[[float], float], width: float
 ) -> list[Markup]:
     middle = y + 26
     weak = " weak" if row["partial"] or row["untrained"] else ""
@@ -122,7 +125,9 @@ def _slanted(x: float, y: float, said: str, steep: bool) -> Markup:
     return Markup(turned).format(x + 4, y - 4, said)
 
 
-def _percent_axis(left: float, right: float, place: Any) -> list[Markup]:
+def _percent_axis(
+    left: float, right: float, place: Callable[[float], float]
+) -> list[Markup]:
     out = []
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         out.append(line(left, place(tick), right, place(tick), "grid"))

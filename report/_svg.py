@@ -12,13 +12,13 @@ from markupsafe import Markup, escape
 
 def element(name: str, *inside: object, **attributes: object) -> Markup:
     """Write one element; ``class_`` and ``text_anchor`` become attribute names."""
-    told = Markup("").join(
-        Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), _short(value))
+    told = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(_short(value))}"'
         for key, value in attributes.items()
         if value != ""
     )
-    body = Markup("").join(map(escape, inside))
-    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), told, body)
+    body = "".join(map(escape, inside))
+    return Markup(f"<{name}{told}>{body}</{name}>")
 
 
 def _short(value: object) -> object:

@@ -29,11 +29,6 @@ def told(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{k}={v}" for k, v in settings.items())
 
 
-def count(n: int, noun: str) -> str:
-    """Write a number with its noun, such as ``1 fold`` or ``1,440 utterances``."""
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
-
-
 def short_names(speakers: Iterable[str]) -> str:
     """Join speakers without their corpus, where all are of one.
 

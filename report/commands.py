@@ -35,7 +35,8 @@ def report(chosen: Namespace) -> int:
     inspections = [json.loads(p.read_text(encoding="utf-8")) for p in paths]
     if not runs and not inspections and not unfinished:
         warn(
-            f"no runs in {chosen.runs}. Run: python pipeline.py fit --model random_forest"
+            f"no runs in {chosen.runs}. Run: python pipeline.py fit --model "
+            "random_forest"
         )
     if runs:
         say(results_table(runs))
@@ -71,11 +72,11 @@ def runs(chosen: Namespace) -> int:
     if chosen.json:
         say(json.dumps(told, indent=1))
         return 0
-    rows = [
-        [r["run_id"], *(f"{r['metrics'][m]:.3f}" for m in ("uar", "war", "f1"))]
-        + ["; ".join(r["warnings"])]
-        for r in told
-    ]
+    rows = []
+    for r in told:
+        values = [r["metrics"][name] for name in ("uar", "war", "f1")]
+        shown = ["" if v is None else f"{v:.3f}" for v in values]
+        rows.append([r["run_id"], *shown, "; ".join(r["warnings"])])
     say(table(["run_id", "UAR", "WAR", "F1", ""], rows))
     if unfinished:
         warn(f"unfinished: {listing(unfinished)}")

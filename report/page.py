@@ -12,11 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from contracts.run import Run
+from contracts.terminal import count
 from report._cautions import cautions
 from report._corpus_plots import corpus_view, worst
 from report._plots import fold_dots
 from report._run import anchor, run_view
-from report._words import count, percent, short_names, told
+from report._words import percent, short_names, told
 from report.results import results
 
 HERE = Path(__file__).resolve().parent

@@ -1,8 +1,11 @@
 """Fixtures that three tests or more use."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as pipeline.py does, before torch
 
 from contracts.cache import Cache
 from tests.synthetic import make_cache

@@ -102,6 +102,15 @@ def test_resampling_keeps_a_tone_and_what_is_at_16_khz() -> None:
     assert _audio.resample(Decoded(waveform, 16_000, 1)) is waveform
 
 
+def test_resampling_lets_nothing_from_beyond_8_khz_in() -> None:
+    time = np.arange(48_000) / 48_000
+    tone = np.sin(2 * np.pi * 9_000 * time).astype(np.float32)
+
+    waveform = _audio.resample(Decoded(tone, 48_000, 1))
+
+    assert np.abs(waveform)[500:-500].max() < 1e-4
+
+
 def test_listen_is_decode_and_resample(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", sound(0.5, 44_100, 2), 44_100)
 
@@ -185,6 +194,13 @@ def bad_files(folder: Path) -> dict[str, str]:
     middle = len(flac) // 2
     damaged = flac[:middle] + bytes(400) + flac[middle + 400 :]
     (folder / "damaged.flac").write_bytes(damaged)
+    promised = int.from_bytes(flac[22:26], "big") + 1_000  # of STREAMINFO
+    (folder / "less.flac").write_bytes(
+        flac[:22] + promised.to_bytes(4, "big") + flac[26:]
+    )
+    at = wav.index(b"data")
+    odd = b"junk" + struct.pack("<I", 3) + b"abc\0"
+    (folder / "odd.wav").write_bytes(wav[:at] + odd + wav[at:-2])
     soundfile.write(folder / "none.wav", sound()[:0], 16_000)
     soundfile.write(folder / "short.wav", sound()[:399], 16_000)
     soundfile.write(folder / "short48.wav", sound()[:1_199], 48_000)
@@ -202,12 +218,14 @@ def bad_files(folder: Path) -> dict[str, str]:
         "half.wav": "is truncated: expected 64000 bytes of samples, got 31978",
         "nearly.wav": "is truncated: expected 64000 bytes of samples, got 63998",
         "header.wav": "is not audio that can be read",
-        "half.flac": "is truncated",
+        "half.flac": "is truncated or damaged: expected whole FLAC, got 'flac",
         "nearly.flac": "is truncated",
-        "damaged.flac": "damaged",
+        "damaged.flac": "is truncated or damaged",
+        "less.flac": "is truncated or damaged: expected whole FLAC, got",
+        "odd.wav": "is truncated: expected 64000 bytes of samples, got 63998",
         "none.wav": "is empty: expected samples, got none",
-        "short.wav": f"is too short: {least} 399 at 16000 Hz (24.9 ms)",
-        "short48.wav": f"is too short: {least} 1199 at 48000 Hz (25.0 ms)",
+        "short.wav": f"is too short: {least} 399 at 16000 Hz (24.94 ms)",
+        "short48.wav": f"is too short: {least} 1199 at 48000 Hz (24.98 ms)",
         "nan.wav": "expected numbers, got 1 NaN or infinite samples",
         "inf.wav": "expected numbers, got 1 NaN or infinite samples",
         "folder.wav": "is a folder",

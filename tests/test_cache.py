@@ -1,4 +1,4 @@
-"""The cache: what goes in comes out, killed or not, and asking wrong is told how to ask."""
+"""The cache: what goes in comes out, killed or not; a wrong question is answered."""
 
 import dataclasses
 import json

@@ -64,6 +64,8 @@ def make(kind: str) -> Any:
         for name, parameter in model.named_parameters():
             if "norm" in name or name.endswith("bias"):
                 parameter.data += 0.3 * torch.randn_like(parameter)
+            if "rel_attn" in name or "gru" in name:
+                parameter.data += torch.randn_like(parameter)
         for name, values in model.named_buffers():
             if "running" in name:
                 values += torch.rand_like(values)
@@ -128,6 +130,15 @@ def test_long_utterances_in_tiles_equal_whole_ones(
 
     assert_same(got, expected)
     assert_same(alone(model, waveform), expected)  # the model is as it was
+
+
+def test_a_layer_that_is_dropped_is_an_error() -> None:
+    model = make("hubert")
+    model.config.layerdrop = 1.0
+    model.train()
+
+    with pytest.raises(ExtractionError, match=r"states 0 to 12, got \[\]"):
+        Encoder(model, True, range(N_LAYERS + 1))(speech(4_000))
 
 
 def test_no_tile_hears_more_than_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +244,9 @@ def test_number_of_heads_changes_the_fingerprint(tmp_path: Path) -> None:
     save_untrained(tmp_path / "four", geometry="demo")
     save_untrained(tmp_path / "two", geometry="demo")
     config = tmp_path / "two" / "config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"num_attention_heads": 2}))
+    config.write_text(
+        json.dumps(json.loads(config.read_text()) | {"num_attention_heads": 2})
+    )
 
     four, two = (
         wav2vec2.load(Options(encoder=str(tmp_path / n))).spec for n in ("four", "two")
@@ -258,7 +271,9 @@ def test_normalisation_is_what_the_checkpoint_says(tmp_path: Path) -> None:
         assert_same(feature(waveforms)[0], alone(model, waveforms[0], do_normalize))
     told.unlink()
     settings.append(
-        wav2vec2.load(Options(encoder=str(tmp_path / "e"))).spec.settings["do_normalize"]
+        wav2vec2.load(Options(encoder=str(tmp_path / "e"))).spec.settings[
+            "do_normalize"
+        ]
     )
 
     assert settings == [True, False, True]
@@ -273,14 +288,20 @@ def test_missing_weights_are_refused_by_name(tmp_path: Path) -> None:
 
     wav2vec2.load(Options(encoder=str(tmp_path / "whole")))
 
-    with pytest.raises(ExtractionError, match=f"expected all weights, got none for {gone}"):
+    with pytest.raises(
+        ExtractionError, match=f"expected all weights, got none for {gone}"
+    ):
         wav2vec2.load(Options(encoder=str(tmp_path / "torn")))
 
 
 @pytest.mark.parametrize(
     ("file", "text", "expected"),
     [
-        ("config.json", '{"model_type": "bert"}', "of another kind: .* got bert"),
+        (
+            "config.json",
+            '{"model_type": "bert"}',
+            "expected one of wav2vec2, hubert, wavlm, got bert",
+        ),
         ("config.json", "{", "cannot be loaded"),
         ("model.safetensors", "torn", "cannot be loaded"),
         ("preprocessor_config.json", "{", "cannot be loaded"),

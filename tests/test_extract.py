@@ -414,7 +414,7 @@ def test_whole_shards_taken_away_leave_the_others_alike(tmp_path: Path) -> None:
 def test_extract_killed_and_run_again_equals_an_undisturbed_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = corpus(tmp_path / "a", n_speakers=40, seconds=0.3)
+    root = corpus(tmp_path / "a", n_speakers=24, seconds=0.3)
     command = [
         *(sys.executable, "pipeline.py", "extract", "--corpus", "mine"),
         *("--root", str(root), "--feature", "mfcc", "wav2vec2", "--encoder", "demo"),
@@ -426,7 +426,7 @@ def test_extract_killed_and_run_again_equals_an_undisturbed_cache(
     rng = np.random.default_rng(1)
 
     again = [*command, "--cache", str(tmp_path / "killed")]
-    for _ in range(6):
+    for _ in range(4):
         process = subprocess.Popen(
             again, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

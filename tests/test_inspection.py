@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from contracts.manifest import Manifest, card
-from report.inspection import inspect_manifest, print_inspection
+from extract._inspection import inspect_manifest, print_inspection
 from tests.synthetic import CORPUS, LABELS, rows
 
 LEFT = [

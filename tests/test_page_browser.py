@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.manifest import Manifest, card
-from report.inspection import inspect_manifest
+from extract._inspection import inspect_manifest
 from report.page import write_page
 from tests.runs import make_run
 from tests.synthetic import CORPUS, rows

@@ -38,7 +38,10 @@ def test_imports_go_one_way(stage: str) -> None:
     wrong = {
         str(path.relative_to(ROOT)): sorted(backwards)
         for path in files
-        if (backwards := imported(path) & (set(MAY_IMPORT) - MAY_IMPORT[stage] - {stage}))
+        if (
+            backwards := imported(path)
+            & (set(MAY_IMPORT) - MAY_IMPORT[stage] - {stage})
+        )
     }
 
     assert files
@@ -69,7 +72,9 @@ def test_no_module_is_called_utils() -> None:
     assert not names
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["extract", "-h"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["fit", "--help"], ["extract", "-h"]]
+)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys, contextlib, io, pipeline\n"
@@ -79,7 +84,11 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     )
 
     said = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
 
     assert said.stdout.strip() == "[]"

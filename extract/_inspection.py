@@ -9,7 +9,7 @@ import pandas as pd
 
 from contracts.errors import listing
 from contracts.manifest import Manifest
-from report._inspection_text import blocks
+from extract._inspection_text import blocks
 
 UNKNOWN = "unknown"
 N_WORST = 10

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from contracts.terminal import table
-from report._words import count
+from contracts.terminal import count, table
 
 N_SHOWN = 20
 

@@ -1,0 +1,47 @@
+# Two commands for a newcomer: `make demo` and `make test`. Each sets up what it needs.
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/python pipeline.py
+PIP = $(VENV)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt
+DEMO = data/demo
+
+.PHONY: demo test test-all check bench clean
+
+$(VENV)/installed: setup.cfg constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV): some minutes the first time"
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(PIP) -e '.[test]'
+	touch $@
+
+# A corpus spoken by a synthesiser, a small untrained encoder, four heads, one page.
+# Nothing is downloaded but the libraries; cache and runs are its own.
+demo: $(VENV)/installed
+	$(RUN) speak --root $(DEMO)/audio
+	$(RUN) extract --corpus demo --root $(DEMO)/audio --encoder demo --cache $(DEMO)/cache
+	$(RUN) inspect --corpus demo --cache $(DEMO)/cache --runs $(DEMO)/runs
+	$(RUN) fit --model random_forest xgb --cache $(DEMO)/cache --runs $(DEMO)/runs
+	$(RUN) fit --model vgg fusion --set max_epochs=3 lr=1e-3 --cache $(DEMO)/cache --runs $(DEMO)/runs
+	$(RUN) report --runs $(DEMO)/runs --out $(DEMO)/report.html
+
+# what takes minutes is marked slow and left to test-all
+test: $(VENV)/installed-test
+	$(VENV)/bin/python -m pytest -q
+
+test-all: $(VENV)/installed-test
+	$(VENV)/bin/python -m pytest -q -m ''
+
+check: $(VENV)/installed-test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(VENV)/installed-test
+	$(VENV)/bin/python -m bench
+
+clean:
+	rm -rf $(VENV) $(DEMO)
