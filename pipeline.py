@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known = commands()
     chosen = _parser(known).parse_args(None if arguments is None else [*arguments])
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("models").setLevel(logging.INFO)  # seconds per epoch
     try:
         return known[chosen.command].run(chosen[chosen.command])
     except EmocacheError as error:

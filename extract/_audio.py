@@ -89,9 +89,7 @@ def decode(
         _refuse(path, f"{problem} {reason!r}")
     if not np.isfinite(samples).all():
         n_bad = int((~np.isfinite(samples)).sum())
-        _refuse(
-            path, f"is broken: expected numbers, got {n_bad} NaN or infinite samples"
-        )
+        _refuse(path, f"is broken: expected numbers, got {n_bad} NaN or infinite ones")
     if len(samples) * SAMPLING_RATE < MIN_SAMPLES * rate:
         got = f"{len(samples)} at {rate} Hz ({1000 * len(samples) / rate:.2f} ms)"
         expected = f"expected at least {MIN_SAMPLES} samples at 16 kHz (25 ms)"

@@ -67,13 +67,7 @@ class Encoder:
         return max(0, (n_samples - self.field) // self.hop + 1)
 
     def __call__(self, waveforms: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
-        """Return the hidden states of each waveform.
-
-        Args:
-            waveforms: ``(time,)``, each of at least one frame
-
-        Returns:
-            ``(layer, frame, channel)`` of each, float32
+        """Return ``(layer, frame, channel)``, float32, of each waveform ``(time,)``.
 
         Raises:
             ExtractionError: if there are not as many as the config says
@@ -93,14 +87,14 @@ class Encoder:
         projected = [self._project(waveform) for waveform in waveforms]
         lengths = [len(frames) for frames in projected]
         padded = torch.nn.utils.rnn.pad_sequence(projected, batch_first=True)
-        mask = None
-        if len(lengths) > 1:
-            time = torch.arange(max(lengths), device=padded.device)
-            mask = time < torch.tensor(lengths, device=padded.device)[:, None]
+        time = torch.arange(max(lengths), device=padded.device)
+        mask = time < torch.tensor(lengths, device=padded.device)[:, None]
         with warnings.catch_warnings(), _tiled_attention(self.model, lengths):
             warnings.filterwarnings("ignore", "Support for mismatched")  # WavLM's masks
             with self._capture(lengths) as out:
-                self.model.encoder(padded, attention_mask=mask)
+                self.model.encoder(
+                    padded, attention_mask=mask if len(lengths) > 1 else None
+                )
         return out
 
     @contextmanager
@@ -110,8 +104,8 @@ class Encoder:
         As in transformers: the input of the first layer, then what each layer
         returns, before any norm that follows the last one.
         """
-        n_layers, width = len(self.layers), self.model.config.hidden_size
-        out = [np.empty((n_layers, n, width), np.float32) for n in lengths]
+        n, width = len(self.layers), self.model.config.hidden_size
+        out = [np.empty((n, length, width), np.float32) for length in lengths]
         expected = min(self.model.config.num_hidden_layers, max(1, *self.layers)) + 1
         seen = []
 
@@ -120,8 +114,8 @@ class Encoder:
             if layer in self.layers:
                 at = self.layers.index(layer)
                 values = states.float().cpu().numpy()
-                for array, row, n in zip(out, values, lengths, strict=True):
-                    array[at] = row[:n]
+                for array, row in zip(out, values, strict=True):
+                    array[at] = row[: array.shape[1]]
 
         def hear(layer: int, _module: Any, args: Any, given: Any) -> None:
             if layer == 1:
@@ -173,9 +167,7 @@ class Encoder:
             tiles.append(tile)
         return torch.cat(tiles, dim=2)
 
-    def _group_norm(
-        self, samples: torch.Tensor
-    ) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    def _group_norm(self, samples: torch.Tensor) -> Callable[..., torch.Tensor] | None:
         """Return the first layer's norm with the statistics of all of ``(1, time)``.
 
         None where there are layer norms, which look at one frame each.
@@ -217,8 +209,8 @@ def batches(lengths: Sequence[int], limit: int) -> Iterator[list[int]]:
 def _tiled_attention(model: Any, lengths: Sequence[int]) -> Iterator[None]:
     """Let WavLM attend tile by tile where an utterance alone is long."""
     attentions = [layer.attention for layer in model.encoder.layers]
-    is_wavlm = hasattr(attentions[0], "rel_attn_embed")
-    if not is_wavlm or len(lengths) > 1 or lengths[0] <= WAVLM_FRAMES:
+    is_long = len(lengths) == 1 and lengths[0] > WAVLM_FRAMES
+    if not (is_long and hasattr(attentions[0], "rel_attn_embed")):
         yield
         return
     for attention in attentions:
@@ -233,10 +225,7 @@ def _tiled_attention(model: Any, lengths: Sequence[int]) -> Iterator[None]:
 def _attend(
     own: Any, states: torch.Tensor, position_bias: torch.Tensor | None = None, **_: Any
 ) -> tuple[torch.Tensor, None, torch.Tensor]:
-    """Do what ``WavLMAttention`` does to ``(1, frame, channel)``, in little memory.
-
-    The bias ``(head, 2 * frame - 1)`` is kept by distance, not by pair of frames.
-    """
+    """Do what ``WavLMAttention`` does to ``(1, frame, channel)``, in little memory."""
     import torch
 
     n = states.shape[1]

@@ -2,12 +2,11 @@
 
 Any such checkpoint of the Hugging Face hub, or a local folder of one, by
 ``transformers``; the default is facebook/wav2vec2-base (12 layers of 768 channels).
-Layer 0 is the transformer's input, layers 1 to L are what each of its layers returns,
-before any norm behind the last one. Each utterance gives what it gives alone at its
-true length, whatever it is computed with. ``--encoder demo`` is a small encoder with
-random weights, for trials.
+Layer 0 is the transformer's input, 1 to L are what each layer returns, before any norm
+behind the last one. Each utterance gives what it gives alone at its true length,
+whatever its batch. ``--encoder demo`` is a small one with random weights, for trials.
 
-Axes: ``(layer, frame, channel)``, float32 to be stored as float16 or float32.
+Axes: ``(layer, frame, channel)``, stored as float16 or float32.
 
 Source: Baevski et al., wav2vec 2.0, NeurIPS 2020, arXiv:2006.11477; Hsu et al.,
 HuBERT, arXiv:2106.07447; Chen et al., WavLM, arXiv:2110.13900. Licence: that of the
@@ -20,6 +19,7 @@ import contextlib
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -51,13 +51,13 @@ _TIMEOUT = 5  # seconds, of asking the hub
 _OTHER = "Choose another with --encoder FOLDER"
 
 
+@dataclass
 class Wav2vec2:
     """Hidden states of waveforms."""
 
-    def __init__(self, spec: FeatureSpec, device: str, encoder: Encoder) -> None:
-        self.spec = spec
-        self.device = device
-        self.encoder = encoder
+    spec: FeatureSpec
+    device: str
+    encoder: Encoder
 
     def __call__(
         self, waveforms: Sequence[NDArray[Any]]
@@ -68,8 +68,7 @@ class Wav2vec2:
         """
         shortest = self.encoder.field
         done = iter(self.encoder([w for w in waveforms if len(w) >= shortest]))
-        need = f"is too short: expected at least {shortest} samples at 16 kHz"
-        why = f"the waveform {need}, got {{}}. Take it out of the corpus"
+        why = f"too short: expected at least {shortest} samples at 16 kHz, got {{}}"
         return [
             next(done) if len(w) >= shortest else ExtractionError(why.format(len(w)))
             for w in waveforms
@@ -80,8 +79,7 @@ def load(options: Options) -> Wav2vec2:
     """Load the encoder and make the feature ready.
 
     Raises:
-        ExtractionError: if the encoder cannot be had or is not whole, or an option
-            does not fit it
+        ExtractionError: if the encoder cannot be had whole, or an option does not fit
     """
     name, device = options.encoder or DEFAULT, _device(options.device)
     folder, commit = _find(name, options.revision)
@@ -90,20 +88,9 @@ def load(options: Options) -> Wav2vec2:
     if options.dtype not in ("float16", "float32"):
         msg = f"bad dtype {options.dtype!r}: expected float16 or float32. Use --dtype"
         raise ExtractionError(msg)
-    untrained = (
-        getattr(model.config, "untrained", False) or "untrained" in Path(name).name
-    )
     spec = FeatureSpec(
         name="wav2vec2",
-        settings={
-            "version": VERSION,
-            "architecture": f"{model.config.model_type} {type(model).__name__}",
-            "shaping": {k: getattr(model.config, k, None) for k in _SHAPING.split()},
-            "weights": weights_digest(model),
-            "do_normalize": do_normalize,
-            "hidden_states": HIDDEN_STATES,
-            "audio": RESAMPLER,
-        },
+        settings=_settings(model, do_normalize),
         channels=model.config.hidden_size,
         layers=layers,
         dtype=options.dtype,
@@ -112,18 +99,29 @@ def load(options: Options) -> Wav2vec2:
             "encoder": name,
             "revision": commit,
             "folder": "" if commit or folder is None else str(folder),
-            "untrained": bool(untrained),
+            "untrained": "untrained" in Path(name).name
+            or getattr(model.config, "untrained", False) is True,
         },
     )
     ready = Encoder(model.to(device), do_normalize, layers, BATCH_FRAMES[device])
     return Wav2vec2(spec, device, ready)
 
 
-def weights_digest(model: Any) -> str:
-    """Hash an encoder's weights as loaded: sha256 in hex, the same from any file.
+def _settings(model: Any, do_normalize: bool) -> dict[str, Any]:
+    """Say what changes the numbers."""
+    return {
+        "version": VERSION,
+        "architecture": f"{model.config.model_type} {type(model).__name__}",
+        "shaping": {k: getattr(model.config, k, None) for k in _SHAPING.split()},
+        "weights": weights_digest(model),
+        "do_normalize": do_normalize,
+        "hidden_states": HIDDEN_STATES,
+        "audio": RESAMPLER,
+    }
 
-    What only training uses does not count.
-    """
+
+def weights_digest(model: Any) -> str:
+    """Hash the weights that inference uses: sha256 in hex, the same from any file."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         if name != _UNUSED:
@@ -148,11 +146,11 @@ def _device(wanted: str) -> str:
 
 
 def _layers(wanted: tuple[int, ...] | None, n_layers: int) -> tuple[int, ...]:
-    there = range(n_layers + 1)
-    chosen = tuple(sorted(set(there if wanted is None else wanted)))
-    if not chosen or not set(chosen) <= set(there):
-        got = f"expected some of 0 to {n_layers}, got {list(wanted or ())}"
-        msg = f"bad layers: {got}. Choose them with --layers"
+    chosen = tuple(sorted(set(range(n_layers + 1) if wanted is None else wanted)))
+    if not chosen or chosen[0] < 0 or chosen[-1] > n_layers:
+        msg = (
+            f"bad layers {list(chosen)}: expected some of 0 to {n_layers}. Use --layers"
+        )
         raise ExtractionError(msg)
     return chosen
 
@@ -167,9 +165,7 @@ def _find(name: str, revision: str | None) -> tuple[Path | None, str]:
         snapshot = _from_hub(name, revision)
         return snapshot, snapshot.name
     if revision:
-        msg = (
-            f"encoder {name!r} has no revisions, got {revision!r}: leave out --revision"
-        )
+        msg = f"encoder {name!r} has no revision {revision!r}: leave out --revision"
         raise ExtractionError(msg)
     return (None if name == DEMO else folder.resolve()), ""
 
@@ -188,10 +184,8 @@ def _from_hub(name: str, revision: str | None) -> Path:
     try:
         return _fetch(name, revision)
     except (httpx.HTTPError, OSError, ValueError) as error:
-        msg = (
-            f"encoder {name!r} cannot be had: not in the hub's cache, and not from the "
-            f"hub: {_line(error)}. {_OTHER}"
-        )
+        why = f"it is not in the hub's cache, and the hub gives none: {_line(error)}"
+        msg = f"encoder {name!r} cannot be had: {why}. {_OTHER}"
         raise ExtractionError(msg) from error
 
 
@@ -200,8 +194,7 @@ def _fetch(name: str, revision: str | None) -> Path:
     from huggingface_hub import HfApi, hf_hub_download, snapshot_download
     from huggingface_hub.errors import EntryNotFoundError
 
-    # asked once, not again and again, to know soon whether the hub can be reached
-    told = HfApi().model_info(name, revision=revision, timeout=_TIMEOUT)
+    told = HfApi().model_info(name, revision=revision, timeout=_TIMEOUT)  # no retries
     files = [file.rfilename for file in told.siblings or ()]
     is_safe = any(fnmatch(file, "model*.safetensors") for file in files)
     wanted = ["*config.json", "model*.saf*" if is_safe else "pytorch_model*.bin*"]
@@ -227,35 +220,31 @@ def _load(name: str, folder: Path | None) -> tuple[Any, bool]:
     broken = OSError, ValueError, RuntimeError, KeyError, EOFError, UnpicklingError
     try:
         config = AutoConfig.from_pretrained(folder)
-        if config.model_type not in _KINDS:
-            msg = f"expected one of {listing(_KINDS)}, got {config.model_type}"
-            raise ValueError(msg)
+        _expect(
+            f"one of {listing(_KINDS)}", config.model_type, config.model_type in _KINDS
+        )
         model, told = AutoModel.from_pretrained(
             folder, config=config, dtype=torch.float32, output_loading_info=True
         )
+        torn = {*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])}
+        torn -= {_UNUSED}  # the others would be random
+        _expect("all weights", f"none for {listing(sorted(torn))}", not torn)
         preparing = Wav2Vec2FeatureExtractor()
         if any(folder.glob("p*processor_config.json")):
             preparing = Wav2Vec2FeatureExtractor.from_pretrained(folder)
+        rate = preparing.sampling_rate
+        _expect(f"{SAMPLING_RATE} Hz", f"{rate} Hz", rate == SAMPLING_RATE)
     except (*broken, SafetensorError) as error:
         msg = f"encoder {name!r} cannot be loaded: {_line(error)}. {_OTHER}"
         raise ExtractionError(msg) from error
-    _check(name, told, preparing.sampling_rate)
     return model.eval(), bool(preparing.do_normalize)
 
 
+def _expect(expected: str, got: str, is_met: bool) -> None:
+    if not is_met:
+        msg = f"expected {expected}, got {got}"
+        raise ValueError(msg)
+
+
 def _line(error: BaseException) -> str:
-    """Return the first line of an error, without a full stop."""
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(". ")
-
-
-def _check(name: str, told: dict[str, Any], sampling_rate: int) -> None:
-    """Refuse an encoder that is not whole: what is missing would be random."""
-    missing = {*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])}
-    if lacking := listing(sorted(missing - {_UNUSED})):
-        msg = f"expected all weights, got none for {lacking}"
-    elif sampling_rate != SAMPLING_RATE:
-        msg = f"expected one for {SAMPLING_RATE} Hz, got one for {sampling_rate} Hz"
-    else:
-        return
-    msg = f"encoder {name!r} cannot be used: {msg}. {_OTHER}"
-    raise ExtractionError(msg)

@@ -33,8 +33,14 @@ def choose(wanted: str) -> torch.device:
     return torch.device("cuda" if has and wanted != "cpu" else "cpu")
 
 
-def half(device: torch.device) -> tuple[torch.dtype, bool]:
-    """Return the dtype of mixed precision, and whether losses must be scaled for it."""
-    if device.type == "cpu" or torch.cuda.is_bf16_supported():
-        return torch.bfloat16, False
-    return torch.float16, True
+def mixed(device: torch.device) -> tuple[torch.autocast, torch.amp.GradScaler]:
+    """Return mixed precision and what scales losses for it; a CPU has neither.
+
+    A CPU gains nothing by it, and its numbers are what others are compared with.
+    """
+    gpu = device.type == "cuda"
+    wide = not gpu or torch.cuda.is_bf16_supported()  # exponents as of float32
+    casting = torch.autocast(
+        device.type, torch.bfloat16 if wide else torch.float16, enabled=gpu
+    )
+    return casting, torch.amp.GradScaler(device.type, enabled=not wide)

@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from contracts.errors import RunError
 from contracts.terminal import Advance, progress
 from contracts.view import View
-from models._device import choose, drawing, half
+from models._device import choose, drawing, mixed
 from models._maps import batches, by_length, pinned
 from models._tables import BaseHead, codes
 
+SLOW = 10.0  # seconds; an epoch that takes longer is worth a word
 _LOG = logging.getLogger(__name__)
 _WEIGHTS, _NETWORK, _ARRAY = "model.safetensors", "network.", "array."
 
@@ -37,8 +38,9 @@ class _Task(NamedTuple):
     weight: Tensor | None
     device: torch.device
     optimiser: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
     advance: Advance
+    casting: torch.autocast
+    scaler: torch.amp.GradScaler
 
 
 class TorchHead(BaseHead):
@@ -115,6 +117,8 @@ class TorchHead(BaseHead):
 
     def predict_proba(self, view: View) -> NDArray[np.float64]:
         """Return probabilities ``(utterance, class)``."""
+        if not len(view):
+            return np.zeros((0, len(self.classes_)))
         view = pinned(view, self.features)
         if (facts := self.measure(view)) != self.facts_:
             msg = f"{self.name} was fitted on other features: expected {self.facts_}, "
@@ -168,12 +172,11 @@ class TorchHead(BaseHead):
         """Go through the epochs; leave the network with the best one's weights."""
         network = self.network_
         optimiser = self.optimiser(network)
-        scaler = torch.amp.GradScaler(device.type, enabled=half(device)[1])
         weight = self._class_weight(train)
         shuffling = torch.Generator().manual_seed(self.seed)
         best_loss, best_epoch, best = math.inf, 0, network.state_dict()
         with progress(self.name, self.max_epochs * len(train), "utterances") as advance:
-            task = _Task(train, dev, weight, device, optimiser, scaler, advance)
+            task = _Task(train, dev, weight, device, optimiser, advance, *mixed(device))
             for epoch in range(1, self.max_epochs + 1):
                 order = torch.randperm(len(train), generator=shuffling).tolist()
                 self.history_.append(self._epoch(epoch, task, order))
@@ -204,16 +207,15 @@ class TorchHead(BaseHead):
             raise RunError(msg)
         seconds = time.perf_counter() - start
         task.advance(0, f"epoch {epoch}, loss {train_loss:.3f}, dev {dev_loss:.3f}")
-        if epoch == 1:
+        if epoch == 1 and seconds > SLOW:
             words = "%s: %.1f seconds per epoch, %d epochs at most"
             _LOG.info(words, self.name, seconds, self.max_epochs)
         told = {"train_loss": train_loss, "dev_loss": dev_loss, "dev_uar": dev_uar}
         return {"epoch": epoch, **told, "seconds": seconds}
 
     def _step(self, task: _Task, rows: list[int], targets: Tensor) -> float:
-        kind = task.device.type
         inputs = [part.to(task.device) for part in self.batch(task.train, rows)]
-        with torch.autocast(kind, dtype=half(task.device)[0], enabled=kind != "cpu"):
+        with task.casting:
             logits = self.network_(*inputs)
         truth = targets.to(task.device)
         weight = None if task.weight is None else task.weight.to(task.device)

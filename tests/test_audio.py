@@ -226,8 +226,8 @@ def bad_files(folder: Path) -> dict[str, str]:
         "none.wav": "is empty: expected samples, got none",
         "short.wav": f"is too short: {least} 399 at 16000 Hz (24.94 ms)",
         "short48.wav": f"is too short: {least} 1199 at 48000 Hz (24.98 ms)",
-        "nan.wav": "expected numbers, got 1 NaN or infinite samples",
-        "inf.wav": "expected numbers, got 1 NaN or infinite samples",
+        "nan.wav": "expected numbers, got 1 NaN or infinite ones",
+        "inf.wav": "expected numbers, got 1 NaN or infinite ones",
         "folder.wav": "is a folder",
         "pipe.wav": "is no regular file",
         "bad\0name.wav": "cannot be opened",
@@ -244,6 +244,16 @@ def test_what_cannot_be_heard_is_refused_in_one_sentence(tmp_path: Path) -> None
         assert said.startswith(repr(str(tmp_path / name))), name
         assert "\n" not in said, name
         assert said.endswith("or take it out of the corpus"), name
+
+
+def test_fewer_samples_than_promised_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile.write(tmp_path / "a", sound(), 16_000, format="OGG")
+    monkeypatch.setattr(soundfile.SoundFile, "frames", property(lambda _: 2_000))
+
+    with pytest.raises(ExtractionError, match="expected 2000 samples, got 1600"):
+        _audio.decode(tmp_path / "a")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")

@@ -78,7 +78,8 @@ def test_no_module_is_called_utils() -> None:
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys, contextlib, io, pipeline\n"
-        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
+        "quiet = contextlib.redirect_stdout(io.StringIO())\n"
+        "with contextlib.suppress(SystemExit), quiet:\n"
         f"    pipeline.main({arguments!r})\n"
         f"print(sorted(set({HEAVY!r}) & set(sys.modules)))"
     )

@@ -1,0 +1,477 @@
+"""The street as its user walks it: extract, fit, report, predict, audio to page."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import pipeline
+from contracts.cache import Cache
+from contracts.run import Run, find_runs, read_run
+from tests.test_extract import EMOTIONS, corpus, tone
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = list(pipeline.commands())
+
+
+def run(*arguments: object) -> int:
+    return pipeline.main([str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with audio, a cache and runs of a forest and a fusion net."""
+    folder = tmp_path_factory.mktemp("street")
+    corpus(folder / "audio", n_speakers=6)
+    cache, runs = folder / "cache", folder / "runs"
+    assert (
+        run(
+            "extract",
+            "--corpus",
+            "mine",
+            "--root",
+            folder / "audio",
+            "--cache",
+            cache,
+            "--encoder",
+            "demo",
+            "--feature",
+            "egemaps",
+            "mfcc",
+            "wav2vec2",
+        )
+        == 0
+    )
+    assert (
+        run(
+            "fit",
+            "--model",
+            "random_forest",
+            "--cache",
+            cache,
+            "--runs",
+            runs,
+            "--set",
+            "n_estimators=5",
+            "--seeds",
+            "0,1",
+        )
+        == 0
+    )
+    assert (
+        run(
+            "fit",
+            "--model",
+            "fusion",
+            "--cache",
+            cache,
+            "--runs",
+            runs,
+            "--folds",
+            "0,1",
+            "--set",
+            "max_epochs=1",
+        )
+        == 0
+    )
+    return folder
+
+
+def runs_of(street: Path) -> dict[str, Run]:
+    return {r.record["model"]: r for r in find_runs(street / "runs")[0]}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_complete_help_with_an_example(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(name, "--help")
+
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert f"python pipeline.py {name}" in said.partition("examples:")[2]
+    options = re.findall(r"^  (--?[\w-]+.*)$", said, flags=re.MULTILINE)
+    assert options
+    assert "null" not in said
+    assert "<class" not in said
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_in_help_parse(name: str) -> None:
+    parser = pipeline._parser(pipeline.commands())
+    for example in pipeline.commands()[name].examples:
+        words = example.split()
+        assert words[:2] == ["python", "pipeline.py"]
+        parser.parse_args(words[2:])
+
+
+def test_every_command_in_readme_parses() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = re.findall(r"^\s*python (pipeline\.py [^\n#]+)", text, flags=re.MULTILINE)
+    parser = pipeline._parser(pipeline.commands())
+
+    assert len(lines) >= 3
+    for line in lines:
+        parser.parse_args(line.replace("`", "").split()[1:])
+
+
+def test_readme_names_every_plugin() -> None:
+    from contracts import plugins
+    from evaluation.protocols import PROTOCOLS
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    names = [n for kind in plugins.FOLDERS for n in plugins.names(kind)]
+
+    assert not [n for n in [*names, *PROTOCOLS] if f"`{n}`" not in text]
+
+
+def test_fit_uses_the_only_corpus_and_its_defaults(street: Path) -> None:
+    forest = runs_of(street)["random_forest"]
+
+    assert forest.record["corpus"] == "mine"
+    assert forest.record["protocol"]["name"] == "loso"
+    assert forest.record["labels"]["name"] == "identity"
+    assert len(forest.predictions) == 24
+
+
+def test_untrained_encoder_is_called_so_in_every_output(
+    street: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fusion = runs_of(street)["fusion"]
+
+    assert "untrained encoder" in fusion.warnings
+    run("runs", "--runs", street / "runs")
+    said = [x for x in capsys.readouterr().out.splitlines() if x.startswith("fusion")]
+    assert "untrained" in said[0]
+    run("report", "--runs", street / "runs", "--out", street / "r.html")
+    table = capsys.readouterr().out
+    assert re.search(r"fusion.*untrained", table)
+    assert "untrained encoder" in (street / "r.html").read_text(encoding="utf-8")
+    run("cache", "ls", "--cache", street / "cache")
+    assert re.search(r"wav2vec2@.*untrained", capsys.readouterr().out)
+
+
+def test_runs_json_is_for_other_programs(
+    street: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("runs", "--runs", street / "runs", "--json") == 0
+
+    told = json.loads(capsys.readouterr().out)
+    assert len(told) == 3
+    for one in told:
+        assert {"run_id", "model", "corpus", "protocol", "labels", "seed"} <= set(one)
+        assert {"uar", "war", "f1"} <= set(one["metrics"])
+    assert {one["model"] for one in told} == {"random_forest", "fusion"}
+    assert {one["protocol"] for one in told} == {"loso"}
+
+
+@pytest.mark.parametrize("model", ["random_forest", "fusion"])
+def test_predict_goes_the_way_of_training(
+    street: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = runs_of(street)[model]
+    rows = trained.predictions
+    row = rows[rows["fold"] == 0].iloc[0]
+    file = street / "audio" / row["id"].partition("/")[2]
+    capsys.readouterr()
+
+    assert (
+        run(
+            "predict",
+            file,
+            "--run",
+            trained.run_id,
+            "--runs",
+            street / "runs",
+            "--fold",
+            0,
+            "--json",
+        )
+        == 0
+    )
+
+    (told,) = json.loads(capsys.readouterr().out)
+    expected = [row[f"p:{label}"] for label in trained.classes]
+    assert list(told["probabilities"]) == list(trained.classes)
+    np.testing.assert_allclose(
+        list(told["probabilities"].values()), expected, atol=1e-5
+    )
+
+
+def test_predict_averages_the_folds_and_says_so(
+    street: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = runs_of(street)["random_forest"]
+    file = street / "audio" / "0-sad.wav"
+    each = []
+    for fold in range(6):
+        run(
+            "predict",
+            file,
+            "--run",
+            trained.run_id,
+            "--runs",
+            street / "runs",
+            "--fold",
+            fold,
+            "--json",
+        )
+        (told,) = json.loads(capsys.readouterr().out)
+        each.append(list(told["probabilities"].values()))
+
+    run("predict", file, "--run", trained.run_id, "--runs", street / "runs", "--json")
+
+    said = capsys.readouterr()
+    (told,) = json.loads(said.out)
+    np.testing.assert_allclose(list(told["probabilities"].values()), np.mean(each, 0))
+    assert "mean of 6 folds" in said.err
+
+
+def test_broken_file_is_a_row_with_its_reason(
+    street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = runs_of(street)["random_forest"]
+    (tmp_path / "in").mkdir()
+    soundfile.write(tmp_path / "in/good.wav", tone(0.5, 200), 16_000)
+    (tmp_path / "in/bad.wav").write_text("no sound")
+    out = tmp_path / "out.csv"
+
+    code = run(
+        "predict",
+        tmp_path / "in",
+        "--run",
+        trained.run_id,
+        "--runs",
+        street / "runs",
+        "--csv",
+        out,
+    )
+
+    assert code == 1
+    with out.open(encoding="utf-8") as file:
+        bad, good = list(csv.DictReader(file))
+    assert "bad.wav" in bad["file"]
+    assert bad["problem"]
+    assert not bad["label"]
+    assert good["label"] in EMOTIONS
+    total = sum(float(v) for k, v in good.items() if k.startswith("p:"))
+    assert total == pytest.approx(1)
+    assert "bad.wav" in capsys.readouterr().err
+
+
+def test_predict_refuses_an_extractor_that_gives_other_numbers(
+    street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = runs_of(street)["fusion"]
+    other = tmp_path / "untrained-other"
+    from extract._untrained import save_untrained
+
+    save_untrained(other, seed=7, geometry="demo")
+
+    code = run(
+        "predict",
+        street / "audio/0-sad.wav",
+        "--run",
+        trained.run_id,
+        "--runs",
+        street / "runs",
+        "--encoder",
+        other,
+    )
+
+    assert code == 2
+    assert "the same encoder and library versions" in capsys.readouterr().err
+
+
+def test_predict_says_what_is_not_there(
+    street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = runs_of(street)["random_forest"]
+    file = street / "audio/0-sad.wav"
+
+    assert run("predict", file, "--run", "no-such", "--runs", street / "runs") == 2
+    assert "no run 'no-such'" in capsys.readouterr().err
+    assert (
+        run("predict", tmp_path, "--run", trained.run_id, "--runs", street / "runs")
+        == 2
+    )
+    assert "no audio at" in capsys.readouterr().err
+    assert (
+        run(
+            "predict",
+            file,
+            "--run",
+            trained.run_id,
+            "--runs",
+            street / "runs",
+            "--fold",
+            99,
+        )
+        == 2
+    )
+    assert "has no fold 99" in capsys.readouterr().err
+
+
+def test_probabilities_can_be_written_in_original_labels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from corpora import demo
+
+    root = tmp_path / "demo"
+    for name in demo.names()[:: len(demo.names()) // 48]:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, tone(0.3, 100 + len(name)), 16_000)
+    cache, runs = tmp_path / "c", tmp_path / "r"
+    run(
+        "extract",
+        "--corpus",
+        "demo",
+        "--root",
+        root,
+        "--feature",
+        "mfcc",
+        "--cache",
+        cache,
+    )
+    run(
+        "fit",
+        "--model",
+        "prior",
+        "--labels",
+        "merge-calm",
+        "--cache",
+        cache,
+        "--runs",
+        runs,
+        "--protocol",
+        "speakers-5fold",
+    )
+    (one,) = find_runs(runs)[0]
+    capsys.readouterr()
+
+    run(
+        "predict",
+        path,
+        "--run",
+        one.run_id,
+        "--runs",
+        runs,
+        "--json",
+        "--original-labels",
+    )
+
+    (told,) = json.loads(capsys.readouterr().out)
+    assert len(told["probabilities"]) == 8
+    assert told["probabilities"]["calm"] == 0
+    assert sum(told["probabilities"].values()) == pytest.approx(1)
+
+
+def test_folds_are_shown_and_exported(
+    street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "folds.csv"
+
+    assert (
+        run(
+            "folds",
+            "--corpus",
+            "mine",
+            "--protocol",
+            "loso",
+            "--cache",
+            street / "cache",
+            "--export",
+            out,
+        )
+        == 0
+    )
+
+    assert "hash of the folds" in capsys.readouterr().out
+    with out.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6 * 24
+    assert {r["part"] for r in rows} == {"train", "dev", "test"}
+
+
+def test_inspect_tells_and_keeps_for_the_page(
+    street: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        run(
+            "inspect",
+            "--corpus",
+            "mine",
+            "--cache",
+            street / "cache",
+            "--runs",
+            street / "runs",
+        )
+        == 0
+    )
+
+    assert "24" in capsys.readouterr().out
+    facts = json.loads((street / "runs/inspect/mine.json").read_text())
+    assert facts["n_speakers"] == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["fit"], "fit needs --model NAME"),
+        (["fit", "--model", "fuson"], "Did you mean 'fusion'"),
+        (["fit", "--model", "vgg", "--set", "depth=3"], "unknown settings depth"),
+        (["fit", "--model", "xgb", "--labels", "ravdes8"], "Did you mean 'ravdess8'"),
+        (["fit", "--model", "xgb", "--protocol", "losso"], "Did you mean 'loso'"),
+        (["fit", "--model", "xgb", "--feature", "logmel"], "--feature logmel"),
+        (["fit", "--model", "xgb", "--corpus", "x"], "no corpus 'x' in cache"),
+        (["fit", "--model", "xgb", "--folds", "a"], "bad numbers 'a'"),
+        (["fit", "--model", "xgb", "--folds", "77"], "has no fold 77"),
+    ],
+)
+def test_bad_fit_is_refused_in_one_sentence_before_work_starts(
+    street: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    code = run(*arguments, "--cache", street / "cache", "--runs", tmp_path / "r")
+
+    assert code == 2
+    (line,) = [x for x in capsys.readouterr().err.splitlines() if x]
+    assert said in line
+    assert not (tmp_path / "r").exists()
+
+
+def test_three_commands_work_without_arguments(tmp_path: Path) -> None:
+    corpus(tmp_path / "data/audio/mine", n_speakers=4)
+    commands = [
+        ["extract", "--encoder", "demo"],
+        ["fit", "--model", "logistic_regression"],
+        ["report"],
+    ]
+
+    for arguments in commands:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "pipeline.py"), *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+    assert (tmp_path / "data/reports/report.html").exists()
+    assert "data/reports/report.html" in done.stdout
+    assert len(Cache(tmp_path / "data/cache").view("mine").pooled("wav2vec2")) == 16
+    assert (
+        read_run(next((tmp_path / "data/runs").glob("logistic*"))).record["seed"] == 0
+    )
