@@ -140,8 +140,8 @@ def _device(wanted: str) -> str:
     if wanted not in known:
         msg = f"no device {wanted!r} here: expected one of {known}. Use --device auto"
         raise ExtractionError(msg)
-    torch.backends.cuda.matmul.fp32_precision = "ieee"
-    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
     return "cuda" if there and wanted != "cpu" else "cpu"
 
 

@@ -1,0 +1,1 @@
+"""Benches: speed as a ratio against a named baseline, alternated in one run."""
