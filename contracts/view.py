@@ -115,7 +115,7 @@ class View:
             untried = [k not in held and k not in failed for k in keys]
             if any(untried):
                 self._refuse_untried(store, np.array(untried))
-            bad = np.array([k in failed for k in keys])
+            bad = np.array([k in failed for k in keys], bool)
             reasons = [f"{store.spec.name}: {failed[k]}" for k in keys[bad]]
             left_out += zip(self.ids[bad], reasons, strict=True)
             keep &= ~bad

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from contracts.errors import RunError
 from contracts.terminal import Advance, progress
 from contracts.view import View
-from models._device import choose, drawing, mixed
+from models._device import choose, drawing, keep_pages, mixed
 from models._maps import batches, by_length, pinned
 from models._tables import BaseHead, codes
 
@@ -103,10 +103,10 @@ class TorchHead(BaseHead):
                 "some beside train, got none"
             )
             raise RunError(msg)
+        keep_pages()
         device = self._check()
         train, dev = pinned(train, self.features), pinned(dev, self.features)
-        for view, part in ((train, "train"), (dev, "dev")):
-            self.targets(view, part)  # refuses what is unlabelled before maps are read
+        _ = self.targets(train, "train"), self.targets(dev, "dev")  # none unlabelled
         self._set_classes(train.classes)
         self.prepare(train)
         self.facts_ = self.measure(train)
@@ -148,7 +148,6 @@ class TorchHead(BaseHead):
         return head
 
     def _check(self) -> torch.device:
-        """Refuse settings that cannot work, before anything is read."""
         known = self.class_weight in (None, "balanced")
         if self.batch_size < 1 or self.max_epochs < 1 or not known:
             msg = (
@@ -210,8 +209,8 @@ class TorchHead(BaseHead):
         if epoch == 1 and seconds > SLOW:
             words = "%s: %.1f seconds per epoch, %d epochs at most"
             _LOG.info(words, self.name, seconds, self.max_epochs)
-        told = {"train_loss": train_loss, "dev_loss": dev_loss, "dev_uar": dev_uar}
-        return {"epoch": epoch, **told, "seconds": seconds}
+        told = {"epoch": epoch, "train_loss": train_loss, "dev_loss": dev_loss}
+        return told | {"dev_uar": dev_uar, "seconds": seconds}
 
     def _step(self, task: _Task, rows: list[int], targets: Tensor) -> float:
         inputs = [part.to(task.device) for part in self.batch(task.train, rows)]
