@@ -67,13 +67,13 @@ def commit(
     if blocks:
         aside = folder / f".{name}.h5.tmp-{os.getpid()}"
         told |= _write_shard(aside, spec, blocks)
-        _publish(aside, folder / f"{name}.h5")
+        publish(aside, folder / f"{name}.h5")
     aside = folder / f".{name}.json.tmp-{os.getpid()}"
     aside.write_text(json.dumps(told), encoding="utf-8")
-    _publish(aside, folder / f"{name}.json")
+    publish(aside, folder / f"{name}.json")
 
 
-def _publish(aside: Path, final: Path) -> None:
+def publish(aside: Path, final: Path) -> None:
     """Sync, rename, and sync the folder: after this a crash cannot undo it."""
     with aside.open("rb+") as file:
         os.fsync(file.fileno())

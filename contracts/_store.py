@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts._shards import Shard, commit, read_commit
+from contracts._shards import Shard, commit, publish, read_commit
 from contracts.errors import CacheError
 from contracts.feature import Block, FeatureSpec
 
@@ -41,8 +41,15 @@ class FeatureStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        told = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
-        self.spec = FeatureSpec.from_json(told)
+        try:
+            told = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
+            self.spec = FeatureSpec.from_json(told)
+        except (ValueError, KeyError, TypeError) as error:
+            msg = (
+                f"{folder / SPEC_FILE} is broken: {error!r}. Delete the folder "
+                f"{folder} and run: python pipeline.py extract"
+            )
+            raise CacheError(msg) from error
         self._arrays: dict[tuple[int, str], NDArray[Any] | None] = {}
 
     @classmethod
@@ -53,7 +60,7 @@ class FeatureStore:
         if not path.exists():
             aside = folder / f".{SPEC_FILE}.tmp-{os.getpid()}"
             aside.write_text(json.dumps(spec.to_json(), indent=1), encoding="utf-8")
-            aside.replace(path)
+            publish(aside, path)
         return cls(folder)
 
     @cached_property

@@ -20,6 +20,7 @@ The Python door, from the checkout or with it on PYTHONPATH::
 
 import fcntl
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -29,6 +30,7 @@ import pandas as pd
 
 from contracts import manifest as manifests
 from contracts._store import SPEC_FILE, FeatureStore
+from contracts.command import CACHE
 from contracts.errors import CacheError, listing
 from contracts.feature import FeatureReference, FeatureSpec
 from contracts.manifest import Manifest
@@ -134,12 +136,19 @@ class Cache:
         corpora = sorted(set(view.manifest["corpus"]))
         has = listing(s.spec.describe() for s in self._held(view)) or "no features"
         what = feature + (f" of encoder {encoder}" if encoder and named else "")
-        again = f"{_EXTRACT} --corpus {' '.join(corpora)} --feature {want.name}"
         msg = (
             f"cache {self.folder} has no {what} for {listing(corpora)}, it has {has}. "
-            f"Run: {again}" + (f" --encoder {encoder}" if encoder else "")
+            f"Run: {self.extract_command(view, want.name, encoder or '')}"
         )
         raise CacheError(msg)
+
+    def extract_command(self, view: View, feature: str, encoder: str = "") -> str:
+        """Return the command that makes a feature for the corpora of a view."""
+        corpora = sorted(set(view.manifest["corpus"]))
+        words = [*_EXTRACT.split(), "--corpus", *corpora, "--feature", feature]
+        words += ["--encoder", encoder] if encoder else []
+        words += ["--cache", str(self.folder)] if self.folder != CACHE else []
+        return shlex.join(words)
 
     def _held(self, view: View) -> list[FeatureStore]:
         keys = set(view.manifest["waveform"])
@@ -181,6 +190,8 @@ class Cache:
 
     def put_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest of one corpus; under the lock."""
+        for left in (self.folder / "manifest").glob("*.tmp-*"):
+            left.unlink(missing_ok=True)
         manifests.write_manifest(manifest, self.folder / "manifest")
 
     def store(self, spec: FeatureSpec) -> FeatureStore:
@@ -192,7 +203,15 @@ class Cache:
 
 
 def encoder_matches(spec: FeatureSpec, encoder: str) -> bool:
-    """Whether a feature was made by an encoder: by its name, or its folder's name."""
-    return bool(spec.encoder) and (
-        spec.encoder == encoder or Path(spec.encoder).name == Path(encoder).name
-    )
+    """Whether a feature was made by an encoder, named as then.
+
+    A hub name is a hub name and a folder a folder: neither stands for the other. The
+    last part alone will do where there is no slash in what is asked for.
+    """
+    if not spec.encoder:
+        return False
+    folder = spec.provenance.get("folder")
+    if folder and Path(encoder).absolute() == Path(folder):
+        return True
+    whole = str(folder or spec.encoder)
+    return encoder in (spec.encoder, whole.rpartition("/")[2])

@@ -85,6 +85,8 @@ class FeatureSpec:
             words.append(f"encoder {self.encoder}")
         if self.untrained:
             words.append("untrained")
+        if self.layers:
+            words.append(f"layers {self.layers[0]}-{self.layers[-1]} in {self.dtype}")
         return f"{words[0]} ({', '.join(words[1:])})" if words[1:] else words[0]
 
     def to_json(self) -> dict[str, Any]:

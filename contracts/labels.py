@@ -86,19 +86,34 @@ class LabelMap:
             shares = self._votes(voted)
             out = out.drop(columns=[c for c in rows if c.startswith(VOTE)])
             out = out.assign(**{f"{VOTE}{c}": shares[c] for c in self.labels})
-            mapped = mapped.where(rows["label"] != "", _plurality(shares))
+            mapped = mapped.where(rows["label"] != "", self._voted(voted))
         out = out.assign(label=mapped)
         return out[mapped != ""].reset_index(drop=True), self.labels
 
-    def _votes(self, shares: pd.DataFrame) -> pd.DataFrame:
-        """Sum merged shares, forget dropped ones, make rows sum to 1 again."""
-        out = pd.DataFrame(0.0, index=shares.index, columns=list(self.labels))
+    def _merged(self, shares: pd.DataFrame) -> pd.DataFrame:
+        """Sum the shares of merged labels; dropped ones stand behind the classes."""
+        order = list(dict.fromkeys([*self.labels, *self.drop]))
+        out = pd.DataFrame(0.0, index=shares.index, columns=order)
         for label in shares:
-            target = self.merge.get(str(label), str(label))
-            if target in self.labels:
-                out[target] += shares[label]
+            out[self.merge.get(str(label), str(label))] += shares[label]
+        return out
+
+    def _votes(self, shares: pd.DataFrame) -> pd.DataFrame:
+        """Forget dropped labels and make rows sum to 1 again.
+
+        A row whose votes were all for dropped labels holds zeros.
+        """
+        out = self._merged(shares)[list(self.labels)]
         total = out.sum(axis=1)
         return out.div(total.where(total > 0, 1.0), axis=0)
+
+    def _voted(self, shares: pd.DataFrame) -> "pd.Series[str]":
+        """Return the label most voted for, ``""`` for a tie or a dropped label."""
+        merged = self._merged(shares)
+        most = merged.max(axis=1)
+        single = (merged.eq(most, axis=0).sum(axis=1) == 1) & (most > 0)
+        winner = merged.idxmax(axis=1)
+        return winner.where(single & winner.isin(self.labels), "")
 
     def to_original(
         self, probabilities: NDArray[np.float64]
@@ -133,13 +148,6 @@ class LabelMap:
             "before": {str(k): int(v) for k, v in before.items() if k},
             "after": {k: int(after.get(k, 0)) for k in self.labels},
         }
-
-
-def _plurality(shares: pd.DataFrame) -> "pd.Series[str]":
-    """Return the label with most votes of each row, ``""`` where several have most."""
-    most = shares.max(axis=1)
-    single = (shares.eq(most, axis=0).sum(axis=1) == 1) & (most > 0)
-    return shares.idxmax(axis=1).where(single, "")
 
 
 def names() -> list[str]:

@@ -4,8 +4,8 @@ A corpus plug-in yields ``Utterance`` and ``Leftover``; extract listens to each 
 and writes a ``Manifest``, kept with the cache as ``manifest/<corpus>.parquet``. The
 rows are a pandas frame with the columns of ``COLUMNS`` and, where the corpus has
 them, one column ``vote:<label>`` per label (annotators' shares, rows sum to 1) and
-one column ``trait:<name>`` per trait. Text that is not known is ``""``, a number that
-is not known is NaN.
+one column ``trait:<name>`` per trait, all numbers or all text. Text that is not known
+is ``""``, a number that is not known is NaN.
 """
 
 import hashlib
@@ -155,7 +155,14 @@ def complete(rows: pd.DataFrame) -> pd.DataFrame:
         column = rows[name] if name in rows else pd.Series(empty, index=rows.index)
         out[name] = (column.fillna("") if dtype == "str" else column).astype(dtype)
     extra = sorted(c for c in rows if c.startswith((VOTE, TRAIT)))
-    return pd.DataFrame(out | {c: rows[c] for c in extra}, index=rows.index)
+    return pd.DataFrame(out | {c: _extra(rows[c]) for c in extra}, index=rows.index)
+
+
+def _extra(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Make votes and traits all numbers or all text; corpora may differ in theirs."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column.astype("float64")
+    return column.map(lambda v: "" if pd.isna(v) else str(v)).astype("str")
 
 
 def manifest_hash(rows: pd.DataFrame) -> str:

@@ -17,13 +17,15 @@ holds ``id``, ``fold``, ``label`` (the truth, may be empty), ``p:<label>`` per c
 ``sentence``, ``corpus``, ``variant`` and ``trait:<name>``.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
@@ -47,7 +49,10 @@ _PACKAGES = (
     "opensmile",
 )
 # what a run records but what does not make it another run
-_NOT_IDENTITY = ("command", "specs", "left_out", "refused", "versions", "machine")
+_NOT_IDENTITY = (
+    *("command", "specs", "left_out", "refused", "limited"),
+    *("versions", "machine"),
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ class Run:
         record: ``run.json``: ``run_id``, ``model``, ``settings`` (the head's
             parameters), ``corpus``, ``features``, ``specs`` (each ``FeatureSpec``, to
             make the features again), ``labels``, ``protocol``, ``seed``,
-            ``partial``, ``manifest``, ``folds``, ``left_out``, ``refused``,
+            ``partial``, ``limited`` (corpus -> taken, found), ``manifest``,
+            ``folds``, ``left_out``, ``refused``,
             ``versions``, ``machine``, ``command``, ``seconds``
     """
 
@@ -90,6 +96,8 @@ class Run:
         if self.record["partial"]:
             folds = listing(f["index"] for f in self.record["folds"])
             said.append(f"partial: folds {folds} only")
+        for corpus, (n, found) in self.record.get("limited", {}).items():
+            said.append(f"limited: {n} of {found} utterances of {corpus}")
         said += [f"breaks {what}" for what in self.record["protocol"]["breaks"]]
         return said
 
@@ -128,7 +136,7 @@ class RunWriter:
     def __init__(self, runs: Path, settings: Mapping[str, Any]) -> None:
         self.settings = {**settings, "format": FORMAT}
         self.run_id = run_id(self.settings)
-        self.folder = runs / self.run_id
+        self.final = self.folder = runs / self.run_id
 
     @property
     def finished(self) -> bool:
@@ -140,14 +148,33 @@ class RunWriter:
         """Folds that have ended."""
         return {int(p.parent.name) for p in self.folder.glob("folds/*/fold.json")}
 
-    def begin(self, rerun: bool = False) -> None:
-        """Make the folder; forget an earlier run of the same identity if asked."""
-        if rerun and self.folder.exists():
-            shutil.rmtree(self.folder)
+    @contextmanager
+    def begin(self, rerun: bool = False) -> Iterator[None]:
+        """Make the folder, and keep other processes out of it inside the context.
+
+        Args:
+            rerun: fit again beside a finished run, which is replaced in the end
+
+        Raises:
+            RunError: if another process is fitting the same run
+        """
+        if rerun and self.finished:
+            self.folder = self.final.with_name(f".{self.run_id}.again")
         (self.folder / "folds").mkdir(parents=True, exist_ok=True)
-        for left in (self.folder / "folds").glob(".*"):
-            shutil.rmtree(left)
-        write_json(self.folder / "settings.json", self.settings)
+        lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                msg = f"run {self.run_id} is being fitted by another process: wait"
+                raise RunError(msg) from error
+            for left in (self.folder / "folds").glob(".*"):
+                shutil.rmtree(left)
+            if not (self.folder / "settings.json").exists():
+                write_json(self.folder / "settings.json", self.settings)
+            yield
+        finally:
+            os.close(lock)
 
     def save_fold(
         self,
@@ -171,7 +198,8 @@ class RunWriter:
         save_model(aside / "model")
         predictions.to_parquet(aside / "predictions.parquet", index=False)
         write_json(aside / "history.json", list(history))
-        write_json(aside / "fold.json", dict(facts))
+        made = {"versions": versions(), "machine": machine(), "command": command()}
+        write_json(aside / "fold.json", {**facts, "made": made})
         final = self.folder / "folds" / str(index)
         if final.exists():
             shutil.rmtree(final)
@@ -186,9 +214,14 @@ class RunWriter:
             for i in sorted(self.done)
         ]
         seconds = sum(f["seconds"] for f in folds)
-        record = {"run_id": self.run_id, **self.settings, "folds": folds}
-        write_json(self.folder / "run.json", record | {"seconds": seconds})
-        return read_run(self.folder)
+        told = json.loads((self.folder / "settings.json").read_text(encoding="utf-8"))
+        record = {"run_id": self.run_id, **told, "folds": folds, "seconds": seconds}
+        write_json(self.folder / "run.json", record)
+        if self.folder != self.final:
+            shutil.rmtree(self.final)
+            self.folder.rename(self.final)
+            self.folder = self.final
+        return read_run(self.final)
 
 
 def run_id(settings: Mapping[str, Any]) -> str:
@@ -225,26 +258,50 @@ def read_run(folder: Path) -> Run:
             "Fit it again with --rerun"
         )
         raise RunError(msg)
-    return Run(folder, record)
+    run = Run(folder, record)
+    missing = [
+        f["index"]
+        for f in record["folds"]
+        if not (run.fold_folder(f["index"]) / "predictions.parquet").exists()
+    ]
+    if missing or not record["folds"]:
+        msg = (
+            f"run {folder.name} lacks its predictions of folds {listing(missing)}. "
+            "Delete its folder and fit it again"
+        )
+        raise RunError(msg)
+    return run
 
 
 def find_runs(runs: Path) -> tuple[list[Run], list[str]]:
     """Read every finished run of a folder.
 
     Returns:
-        the runs in the order of their names, and the names of unfinished ones
+        the runs in the order of their names, and the names of those that are
+        unfinished, or broken with the reason in brackets
     """
     folders = sorted(p.parent for p in runs.glob("*/settings.json"))
-    finished = [f for f in folders if (f / "run.json").exists()]
-    return [read_run(f) for f in finished], [
-        f.name for f in folders if f not in finished
-    ]
+    found, others = [], []
+    for folder in folders:
+        if folder.name.startswith("."):
+            continue
+        if not (folder / "run.json").exists():
+            others.append(folder.name)
+            continue
+        try:
+            found.append(read_run(folder))
+        except RunError as error:
+            others.append(f"{folder.name} ({error})")
+    return found, others
 
 
 def write_json(path: Path, value: object) -> None:
     """Write JSON, whole or not at all."""
     aside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    aside.write_text(json.dumps(value, indent=1), encoding="utf-8")
+    with aside.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
     aside.replace(path)
 
 

@@ -59,7 +59,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def progress(title: str, total: float, unit: str) -> Iterator[Advance]:
     """Show a bar with throughput and time left on standard error.
 
-    Silent when standard error is no terminal.
+    Silent when standard error is no terminal. A bar inside another stands below it.
 
     Args:
         title: what is going on
@@ -72,17 +72,30 @@ def progress(title: str, total: float, unit: str) -> Iterator[Advance]:
     if not sys.stderr.isatty():
         yield lambda amount=1.0, note="": None
         return
-    bar = _bar(unit)
-    with bar:
-        task = bar.add_task(title, total=total, note="")
+    outermost = not _LIVE
+    bars = _bars() if outermost else _LIVE[0]
+    if outermost:
+        _LIVE.append(bars)
+        bars.start()
+    task = bars.add_task(title, total=total, note="", unit=unit)
 
-        def advance(amount: float = 1.0, note: str = "") -> None:
-            bar.update(task, advance=amount, note=note)
+    def advance(amount: float = 1.0, note: str = "") -> None:
+        bars.update(task, advance=amount, note=note)
 
+    try:
         yield advance
+    finally:
+        if outermost:
+            _LIVE.clear()
+            bars.stop()
+        else:
+            bars.remove_task(task)
 
 
-def _bar(unit: str) -> Progress:
+_LIVE: list[Progress] = []  # a terminal has one live display
+
+
+def _bars() -> Progress:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -99,7 +112,7 @@ def _bar(unit: str) -> Progress:
 
         def render(self, task: Task) -> Text:
             speed = task.finished_speed or task.speed
-            return Text(f"{speed:.1f} {unit}/s" if speed else f"- {unit}/s")
+            return Text(f"{speed or 0:.1f} {task.fields['unit']}/s")
 
     return Progress(
         TextColumn("{task.description}"),

@@ -44,6 +44,9 @@ class View:
     left_out: tuple[tuple[str, str], ...] = ()
     encoder: str | None = None
     pins: Mapping[str, FeatureStore] = field(default_factory=dict)
+    _found: dict[tuple[str, str | None], FeatureStore] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __len__(self) -> int:
         """Return the number of utterances."""
@@ -111,6 +114,7 @@ class View:
         for feature in features:
             store = self._store(feature)
             pins[feature] = store
+            self._columns(feature, store.spec)  # refuses a group that is not there
             held, failed = store.places, store.failed
             untried = [k not in held and k not in failed for k in keys]
             if any(untried):
@@ -123,20 +127,21 @@ class View:
         return replace(chosen, pins=pins, left_out=tuple(left_out))
 
     def _refuse_untried(self, store: FeatureStore, untried: NDArray[Any]) -> None:
-        corpora = " ".join(sorted(set(self.manifest["corpus"])))
         spec = store.spec
+        again = self.cache.extract_command(self, spec.name, spec.encoder)
         msg = (
             f"{spec.short} was never extracted for {untried.sum()} of {len(self)} "
-            f"utterances (first: {self.ids[untried][0]}). Run: python pipeline.py "
-            f"extract --corpus {corpora} --feature {spec.name}"
-            + (f" --encoder {spec.encoder}" if spec.encoder else "")
+            f"utterances (first: {self.ids[untried][0]}). Run: {again}"
         )
         raise CacheError(msg)
 
     def _store(self, feature: str, encoder: str | None = None) -> FeatureStore:
         if encoder is None and feature in self.pins:
             return self.pins[feature]
-        return self.cache.resolve(feature, self, encoder or self.encoder)
+        asked = feature, encoder or self.encoder
+        if asked not in self._found:
+            self._found[asked] = self.cache.resolve(feature, self, asked[1])
+        return self._found[asked]
 
     def _keys(self) -> list[str]:
         return list(self.manifest["waveform"])
@@ -206,15 +211,19 @@ class View:
         if not store.spec.is_table:
             self._refuse_kind(feature, "a table", "pooled")
         rows = store.table(self._keys())
+        columns = self._columns(feature, store.spec)
+        return rows if columns is None else rows[:, list(columns)]
+
+    def _columns(self, feature: str, spec: FeatureSpec) -> Sequence[int] | None:
+        """Return the columns that ``NAME:GROUP`` selects, None without a group."""
         group = FeatureReference.parse(feature).group
         if not group:
-            return rows
-        columns = store.spec.groups.get(group)
-        if columns is None:
-            groups = list(store.spec.groups) or "none"
-            msg = f"{store.spec.name} has no group {group!r}, expected one of {groups}"
+            return None
+        if group not in spec.groups:
+            groups = list(spec.groups) or "none"
+            msg = f"{spec.name} has no group {group!r}, expected one of {groups}"
             raise CacheError(msg)
-        return rows[:, list(columns)]
+        return spec.groups[group]
 
     def valid(self, feature: str, encoder: str | None = None) -> NDArray[np.bool_]:
         """Return ``(utterance,)``: False where a feature is not to be believed."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from contracts.command import Command, cache_option, runs_option, several
 from contracts.errors import EmocacheError, listing
-from contracts.terminal import say, table, warn
+from contracts.terminal import count, say, table
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
     from contracts.run import Run
+    from evaluation.experiment import Question
 
 KINDS = ("corpora", "features", "models", "protocols", "labels")
 
@@ -33,11 +34,14 @@ def numbers(text: str | None) -> list[int] | None:
     try:
         for piece in str(text).replace(" ", "").strip("[]").split(","):
             first, _, last = piece.partition("-")
-            out += range(int(first), int(last or first) + 1)
+            span = range(int(first), int(last or first) + 1)
+            if not span:
+                raise ValueError
+            out += span
     except ValueError as error:
         msg = f"bad numbers {text!r}: expected a list such as 0,1,4-6"
         raise EmocacheError(msg) from error
-    return out
+    return sorted(set(out))
 
 
 def _corpus_options(parser: ArgumentParser) -> None:
@@ -103,13 +107,13 @@ def fit(chosen: Namespace) -> int:
         )
         for model, view in views.items()
     }
-    _say_question(next(iter(asked.values())), whole.summary())
+    said = ""
     for model, head in heads.items():
-        lost = len(asked[model].view.left_out)
-        if lost:
-            named = listing(f"{i} ({why})" for i, why in asked[model].view.left_out)
-            warn(f"{model}: {lost} utterances without features are left out: {named}")
         question = asked[model]
+        text = question_text(question, whole.summary())
+        if text != said:  # heads on other features may leave out other utterances
+            say(text)
+            said = text
         for run in experiment.run_head(
             question, model, head, seeds, chosen.runs, chosen.rerun
         ):
@@ -117,14 +121,19 @@ def fit(chosen: Namespace) -> int:
     return 0
 
 
-def _say_question(question: Any, summary: str) -> None:
-    """Say what is asked: corpus, labels merged and dropped, protocol, refused."""
-    say(f"{summary}; protocol {question.protocol.name}, {len(question.folds)} folds")
-    say(label_text(question.counts))
-    for what in question.protocol.breaks:
-        warn(f"protocol {question.protocol.name} breaks {what}: results are optimistic")
-    for why, count in question.refused:
-        warn(f"{count} utterances are not used: {why}")
+def question_text(question: Question, summary: str) -> str:
+    """Say what is asked: corpus, labels merged and dropped, protocol, what is not."""
+    plan = question.protocol
+    lines = [f"{summary}; protocol {plan.name}, {count(len(question.folds), 'fold')}"]
+    lines.append(label_text(question.counts))
+    for corpus, (taken, found) in question.limited.items():
+        lines.append(f"limited: only {taken} of {found} utterances of {corpus}")
+    lines += [f"protocol {plan.name} breaks {b}: optimistic" for b in plan.breaks]
+    lines += [f"{n} utterances are not used: {why}" for why, n in question.refused]
+    if lost := question.view.left_out:
+        named = listing(f"{i} ({why})" for i, why in lost)
+        lines.append(f"{len(lost)} utterances without features are left out: {named}")
+    return "\n".join(lines)
 
 
 def label_text(counts: Mapping[str, Any]) -> str:
@@ -177,7 +186,7 @@ def folds(chosen: Namespace) -> int:
     question = experiment.ask(
         view, chosen.labels, chosen.protocol, None, chosen.drop_duplicates
     )
-    _say_question(question, view.summary())
+    say(question_text(question, view.summary()))
     rows = [
         [
             *(f.index, f.name, len(f.train), len(f.dev), len(f.test)),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,15 @@ from contracts.errors import CacheError, ManifestError, RunError, listing
 from contracts.job import Job
 from contracts.labels import LabelMap
 from contracts.manifest import TRAIT, VOTE, manifest_hash
-from contracts.run import PROBABILITY, Run, RunWriter, command, machine, versions
+from contracts.run import (
+    PROBABILITY,
+    Run,
+    RunWriter,
+    command,
+    machine,
+    read_run,
+    versions,
+)
 from contracts.terminal import progress, say
 from contracts.view import View
 from evaluation import protocols
@@ -48,6 +57,12 @@ class Question:
     partial: bool
     refused: Sequence[tuple[str, int]]
 
+    @property
+    def limited(self) -> dict[str, tuple[int, int]]:
+        """Corpus -> utterances taken and found, where ``--limit`` left some out."""
+        cards = self.view.cards.items()
+        return {c: tuple(card["limited"]) for c, card in cards if card.get("limited")}
+
 
 def choose_corpora(cache: Cache, wanted: Sequence[str] | None) -> list[str]:
     """Take the corpora asked for, or the only one there is.
@@ -56,7 +71,7 @@ def choose_corpora(cache: Cache, wanted: Sequence[str] | None) -> list[str]:
         CacheError: if the cache is empty, or holds several and none was asked for
     """
     if wanted:
-        return list(wanted)
+        return sorted(set(wanted))
     there = cache.corpora
     if len(there) == 1:
         return there
@@ -113,7 +128,8 @@ def ask(
     if drop_duplicates:
         again = mapped.manifest["waveform"].duplicated().to_numpy()
         if again.any():
-            refused = [*refused, ("waveform heard before", int(again.sum()))]
+            why = f"waveform heard before: {listing(mapped.ids[again])}"
+            refused = [*refused, (why, int(again.sum()))]
             mapped = mapped.take(~again)
     folds = protocols.folds(plan, mapped, wanted)
     whole = len(list(plan.split(mapped)))
@@ -155,6 +171,7 @@ def settings_of(question: Question, model: str, head: Any, seed: int) -> dict[st
             "n_speakers": len(set(view.speakers)),
         },
         "specs": [s.to_json() for s in specs],
+        "limited": _as_json(question.limited),
         "left_out": [list(x) for x in view.left_out],
         "refused": [list(x) for x in question.refused],
         "versions": versions(),
@@ -204,29 +221,38 @@ def run_head(
             "Choose another protocol, or a head that needs none"
         )
         raise RunError(msg)
-    writers, out = {}, {}
-    for seed in seeds:
-        writer = RunWriter(runs, settings_of(question, model, head, seed))
-        if writer.finished and not rerun:
-            say(f"{writer.run_id}: finished before, not run again (--rerun does)")
-            out[seed] = writer.finish()
-            continue
-        writer.begin(rerun)
-        if writer.done:
-            done = listing(sorted(writer.done))
-            say(f"{writer.run_id}: folds {done} are done, going on")
-        writers[seed] = writer
+    out: dict[int, Run] = {}
+    with ExitStack() as ended:
+        writers = {}
+        for seed in seeds:
+            writer = RunWriter(runs, settings_of(question, model, head, seed))
+            if writer.finished and not rerun:
+                say(f"{writer.run_id}: finished before, not run again (--rerun does)")
+                out[seed] = read_run(writer.final)
+                continue
+            ended.enter_context(writer.begin(rerun))
+            if writer.done:
+                done = listing(sorted(writer.done))
+                say(f"{writer.run_id}: folds {done} are done, going on")
+            writers[seed] = writer
+        _fit_all(question, model, head, writers)
+        out |= {seed: writer.finish() for seed, writer in writers.items()}
+    return [out[seed] for seed in seeds]
+
+
+def _fit_all(
+    question: Question, model: str, head: Any, writers: Mapping[int, RunWriter]
+) -> None:
+    """Fit every fold and seed that is not done, and keep each as it ends."""
     jobs = [j for s, w in writers.items() for j in _jobs(question, head, s, w.done)]
+    folds = {fold.index: fold for fold in question.folds}
     with progress(model, len(jobs), "folds") as advance:
         started = time.perf_counter()
         for job, fitted in _fit(head, jobs):
-            fold = next(f for f in question.folds if f.index == job.fold)
             seconds = time.perf_counter() - started
-            _save(writers[job.seed], fold, job, fitted, seconds)
+            _save(writers[job.seed], folds[job.fold], job, fitted, seconds)
             advance(1)
             started = time.perf_counter()
-    out |= {seed: writer.finish() for seed, writer in writers.items()}
-    return [out[seed] for seed in seeds]
 
 
 def _jobs(

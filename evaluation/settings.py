@@ -70,10 +70,31 @@ def heads(
         )
         msg = f"unknown settings {listing(unknown)}, expected some of {known}"
         raise PluginError(msg)
+    _refuse_types(classes, given)
     if features:
         for model in models:
             given[model]["features"] = tuple(features)
     return {model: classes[model](**given[model]) for model in models}
+
+
+def _refuse_types(
+    classes: Mapping[str, Any], given: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Refuse values of another kind than the default, before anything is fitted."""
+    bad = []
+    for model, values in given.items():
+        known = inspect.signature(classes[model]).parameters
+        for key, value in values.items():
+            default = known[key].default
+            kind = (int, float) if isinstance(default, float) else type(default)
+            right = isinstance(value, kind) and isinstance(value, bool) is isinstance(
+                default, bool
+            )
+            if default is not None and value is not None and not right:
+                bad.append(f"{model}.{key}: a value such as {default!r}, got {value!r}")
+    if bad:
+        msg = f"bad --set, expected {listing(bad)}"
+        raise PluginError(msg)
 
 
 def _parameters(head: Any) -> list[str]:

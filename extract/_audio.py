@@ -25,6 +25,7 @@ RESAMPLER = {
     "sampling_rate": SAMPLING_RATE,
     "mono": "mean",
 }  # part of every fingerprint
+LOWEST_RATE = 1_000  # Hz; less is a damaged header, not speech
 MIN_SAMPLES = 400  # at 16 kHz: one frame of wav2vec2, 25 ms
 FULL_SCALE = 1 - 2**-15  # the loudest positive sample of 16 bits
 SILENCE = 1e-3  # RMS, -60 dBFS
@@ -87,6 +88,8 @@ def decode(
     except soundfile.LibsndfileError as error:
         reason = error.error_string.removeprefix("Error : ").strip().rstrip(".")
         _refuse(path, f"{problem} {reason!r}")
+    if rate < LOWEST_RATE:
+        _refuse(path, f"is damaged: expected {LOWEST_RATE} Hz or more, got {rate} Hz")
     if not np.isfinite(samples).all():
         n_bad = int((~np.isfinite(samples)).sum())
         _refuse(path, f"is broken: expected numbers, got {n_bad} NaN or infinite ones")

@@ -198,8 +198,10 @@ def _compute(
         if not isinstance(result, ExtractionError) and not extractor.spec.is_table:
             result = _frames_block(extractor.spec, result)
         elif not isinstance(result, ExtractionError):
-            row = np.asarray(result, np.float32)
-            result = Block(row, valid=bool(np.isfinite(row).all()))
+            row = np.array(result, np.float32)
+            valid = bool(np.isfinite(row).all())
+            row[~np.isfinite(row)] = np.nan
+            result = Block(row, valid=valid)
         if isinstance(result, ExtractionError):
             failed[item.key] = str(result)
         else:

@@ -35,7 +35,7 @@ def inspect_manifest(
     speakers = _unique(original["speaker"])
     labels = _counts(original["label"], manifest.card.get("labels", ()))
     shares = {name: _shares(original, name) for name in ("clipping", "silence")}
-    keep = ("title", "language", "licence", "url", "citation", "limit")
+    keep = ("title", "language", "licence", "url", "citation", "limited")
     return {
         "corpus": manifest.corpus,
         **{key: manifest.card.get(key) for key in keep},
@@ -131,8 +131,9 @@ def _differences(
         strange := [name for name in labels if name not in known]
     ):
         out.append(f"labels that the corpus does not name: {listing(strange)}")
-    if card.get("limit") and out:
-        out.append(f"only {card['limit']} utterances were asked for")
+    if card.get("limited") and out:
+        taken, found = card["limited"]
+        out.append(f"only {taken} of {found} utterances were asked for")
     return out
 
 

@@ -5,7 +5,9 @@ heard again: its row is taken from the manifest there was.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import os
+import unicodedata
+from collections.abc import Callable, Container, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,18 +38,35 @@ _SHORT = 0.06  # seconds; openSMILE gives NaN below
 
 
 @dataclass(frozen=True)
+class Note:
+    """Something odd but accepted.
+
+    Attributes:
+        what: in words
+        names: of the utterances or files it is about
+    """
+
+    what: str
+    names: tuple[str, ...] = ()
+
+    def text(self, limit: int = 10) -> str:
+        """Say it, with at most so many names."""
+        return f"{self.what}: {listing(self.names, limit)}" if self.names else self.what
+
+
+@dataclass(frozen=True)
 class Scan:
     """What a corpus' folder holds.
 
     Attributes:
         manifest: one row per utterance, those that could not be decoded included
         leftovers: files that became no utterance
-        warnings: what is odd but accepted, by name
+        notes: what is odd but accepted, by name
     """
 
     manifest: Manifest
     leftovers: list[Leftover]
-    warnings: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
     @property
     def faults(self) -> list[tuple[str, str]]:
@@ -70,7 +89,13 @@ def plugin_for(corpus: str, root: Path) -> ModuleType:
     return plugins.load("corpora", corpus)
 
 
-def scan(corpus: str, root: Path, before: Manifest | None, limit: int | None) -> Scan:
+def scan(
+    corpus: str,
+    root: Path,
+    before: Manifest | None = None,
+    limit: int | None = None,
+    held: Container[str] = (),
+) -> Scan:
     """List the utterances of a corpus and listen to those not heard before.
 
     Args:
@@ -78,8 +103,8 @@ def scan(corpus: str, root: Path, before: Manifest | None, limit: int | None) ->
         root: folder of the corpus, or its table
         before: the manifest there was
         limit: take only so many utterances, spread over the corpus by a hash of their
-            ids, so that a larger limit holds a smaller one; rows that the manifest
-            already holds stay in it
+            ids, so that a larger limit holds a smaller one
+        held: waveforms that the cache has features of: a limit leaves them in
 
     Raises:
         ManifestError: if the folder is not there or holds no utterance
@@ -95,47 +120,66 @@ def scan(corpus: str, root: Path, before: Manifest | None, limit: int | None) ->
     found = list(plugin.utterances(root))
     leftovers = [x for x in found if isinstance(x, Leftover)]
     utterances = [x for x in found if isinstance(x, Utterance)]
-    named = [(_identity(corpus, root, u), u) for u in utterances]
-    readable = []
-    for name, utterance in named:
-        if name.isprintable() and name == name.encode(errors="replace").decode():
-            readable.append((name, utterance))
-        else:
-            reason = "its name is not valid UTF-8 text: rename it"
-            leftovers.append(Leftover(Path(ascii(str(utterance.path))), reason))
-    rows = {} if before is None else _known(before)
-    chosen = _limited(readable, limit, rows)
-    frame = _hear_all(corpus, chosen, rows)
+    named, unnamed = _named(corpus, root, utterances)
+    known = {} if before is None else _known(before)
+    keep = {name for name, row in known.items() if row["waveform"] in held}
+    chosen = _limited(named, limit, keep)
+    frame = _hear_all(corpus, chosen, known)
     told = card(
-        plugin.CORPUS, plugin=plugin.__name__, root=str(root.resolve()), limit=limit
+        plugin.CORPUS,
+        plugin=plugin.__name__,
+        root=str(root.resolve()),
+        limited=[len(chosen), len(named)] if len(chosen) < len(named) else None,
     )
     frame, doubled = _without_doubles(frame, [u for _, u in chosen])
+    leftovers += unnamed + doubled
     manifest = Manifest(corpus, frame, told)
-    warnings = [f"{n}: {u.remark}" for n, u in chosen if u.remark]
-    warnings += _odd(frame) + _unexpected(manifest, len(readable), limit)
+    notes = [Note(u.remark, (n,)) for n, u in chosen if u.remark]
+    notes += _odd(frame) + _unexpected(manifest)
     if before is not None:
-        warnings += _gone(before, {n for n, _ in readable})
+        notes += _gone(before, {n for n, _ in named})
     if not len(frame) and not any(x.fault for x in leftovers):
         msg = (
             f"{root} holds no utterance of {corpus}: {plugin.CORPUS.title} names its "
             f"files like {listing(list(plugin.EXAMPLES)[:1]) or 'those of a table'}"
         )
         raise ManifestError(msg)
-    return Scan(manifest, leftovers + doubled, warnings)
+    return Scan(manifest, leftovers, notes)
+
+
+def _named(
+    corpus: str, root: Path, utterances: Sequence[Utterance]
+) -> tuple[list[tuple[str, Utterance]], list[Leftover]]:
+    """Give each utterance its id; leave out those that cannot have one of their own."""
+    named: dict[str, Utterance] = {}
+    left = []
+    for utterance in utterances:
+        name = _identity(corpus, root, utterance)
+        if name in named:
+            left.append(Leftover(utterance.path, f"its id {name} is taken"))
+        elif not is_text(name):
+            reason = "its name is not text (invalid UTF-8 or control signs): rename it"
+            left.append(Leftover(Path(ascii(str(utterance.path))), reason))
+        else:
+            named[name] = utterance
+    return list(named.items()), left
+
+
+def is_text(name: str) -> bool:
+    """Whether a file's name can be written down: valid Unicode, no control signs."""
+    return all(unicodedata.category(sign) not in ("Cs", "Cc") for sign in name)
 
 
 def _identity(corpus: str, root: Path, utterance: Utterance) -> str:
     """Name an utterance the same on every machine."""
-    folder = root if root.is_dir() else root.parent
-    try:
-        relative = utterance.path.relative_to(folder)
-    except ValueError:  # a table may point anywhere
-        relative = utterance.path
-    name = f"{corpus}/{relative.as_posix().lstrip('/')}"
+    folder = Path(os.path.abspath(root if root.is_dir() else root.parent))  # noqa: PTH100
+    # a table may point anywhere; links stay as they are, so that ids do
+    relative = os.path.relpath(utterance.path, folder)
+    name = f"{corpus}/{Path(relative).as_posix()}"
     if utterance.start is None and utterance.end is None:
         return name
-    end = "" if utterance.end is None else f"{utterance.end:.3f}"
-    return f"{name}#{utterance.start or 0:.3f}-{end}"
+    end = "" if utterance.end is None else repr(float(utterance.end))
+    return f"{name}#{float(utterance.start or 0)!r}-{end}"
 
 
 def _known(before: Manifest) -> dict[str, dict[str, Any]]:
@@ -247,12 +291,13 @@ def _without_doubles(
     return kept, [x for _, x in left]
 
 
-def _odd(frame: pd.DataFrame) -> list[str]:
+def _odd(frame: pd.DataFrame) -> list[Note]:
     """Name what is accepted but odd: the same recording twice, clipping, silence."""
     out = []
     rows = frame[frame["problem"] == ""]
     for _, same in rows[rows["waveform"].duplicated(keep=False)].groupby("waveform"):
-        out.append(f"the same recording under {len(same)} names: {listing(same['id'])}")
+        what = f"the same recording under {len(same)} names"
+        out.append(Note(what, tuple(same["id"])))
     checks: tuple[tuple[str, Callable[[pd.DataFrame], Any]], ...] = (
         ("clipped (samples at full scale)", lambda r: r["clipping"] > 0.001),
         ("silent (no frame above -60 dBFS)", lambda r: r["silence"] >= 1.0),
@@ -264,33 +309,30 @@ def _odd(frame: pd.DataFrame) -> list[str]:
     for what, test in checks:
         names = rows["id"][test(rows)]
         if len(names):
-            out.append(f"{len(names)} {what}: {listing(names)}")
+            out.append(Note(f"{len(names)} {what}", tuple(names)))
     return out
 
 
-def _unexpected(manifest: Manifest, found: int, limit: int | None) -> list[str]:
+def _unexpected(manifest: Manifest) -> list[Note]:
     """Compare with the published counts."""
-    if limit is not None:
-        return [
-            f"--limit {limit}: {len(manifest.rows)} of {found} utterances are taken"
-        ]
     told, rows = manifest.card, manifest.rows
+    if told["limited"]:
+        taken, found = told["limited"]
+        return [Note(f"limited: {taken} of {found} utterances are taken")]
     expected = {"utterances": told["n_utterances"], "speakers": told["n_speakers"]}
     got = {"utterances": len(rows), "speakers": len(set(rows["speaker"]) - {""})}
     expected |= told["label_counts"]
     got |= rows["label"].value_counts().to_dict()
     return [
-        f"{manifest.corpus}: expected {n} {what}, got {got.get(what, 0)}"
+        Note(f"{manifest.corpus}: expected {n} {what}, got {got.get(what, 0)}")
         for what, n in expected.items()
         if n is not None and got.get(what, 0) != n
     ]
 
 
-def _gone(before: Manifest, names: set[str]) -> list[str]:
-    gone = [name for name in before.rows["id"] if name not in names]
+def _gone(before: Manifest, names: set[str]) -> list[Note]:
+    gone = tuple(name for name in before.rows["id"] if name not in names)
     if not gone:
         return []
-    return [
-        f"{len(gone)} utterances that were in the manifest are no longer there "
-        f"({listing(gone, 3)}); their features stay in the cache"
-    ]
+    what = f"{len(gone)} utterances that were in the manifest are no longer there"
+    return [Note(f"{what}; their features stay in the cache", gone)]

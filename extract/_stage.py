@@ -1,5 +1,6 @@
 """The first stage as a whole: find corpora, scan them, make features, name faults."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,9 +9,9 @@ import pandas as pd
 from contracts import plugins
 from contracts.cache import Cache
 from contracts.command import AUDIO
-from contracts.errors import ExtractionError, ManifestError, listing
+from contracts.errors import ExtractionError, ManifestError, PluginError, listing
 from contracts.extraction import Extractor, Options
-from contracts.terminal import say, warn
+from contracts.terminal import count, say, warn
 from extract import _engine, _scan
 from extract._scan import Scan
 
@@ -29,28 +30,28 @@ def recognised(audio: Path) -> tuple[dict[str, Path], list[str]]:
         if not folder.is_dir() or folder.name.startswith("."):
             continue
         name = known.get(folder.name.lower())
-        if name:
+        if name and name not in found:
             found[name] = folder
-        elif reads.recognises(folder):
+        elif not name and reads.recognises(folder):
             found[folder.name] = folder
         else:
             unknown.append(folder.name)
     return found, unknown
 
 
-def choose_roots(corpora: Sequence[str] | None, root: Path | None) -> dict[str, Path]:
+def choose_roots(
+    corpora: Sequence[str] | None, root: Path | None, cache: Cache
+) -> dict[str, Path]:
     """Decide which corpora are meant and where they lie.
+
+    A corpus that is named without a root lies in ``data/audio``, else where it lay
+    when the cache met it.
 
     Raises:
         ManifestError: if none is there, or one root is given for several
     """
     if corpora:
-        if root is not None and len(set(corpora)) > 1:
-            msg = (
-                f"one --root for {len(corpora)} corpora: give one --corpus, or no root"
-            )
-            raise ManifestError(msg)
-        return {name: root or AUDIO / name for name in corpora}
+        return _named_roots(corpora, root, cache)
     if root is not None:
         msg = f"--root {root} needs to know its corpus: add --corpus NAME"
         raise ManifestError(msg)
@@ -71,24 +72,98 @@ def choose_roots(corpora: Sequence[str] | None, root: Path | None) -> dict[str, 
     return found
 
 
-def scan_all(cache: Cache, roots: dict[str, Path], limit: int | None) -> list[Scan]:
-    """Make and keep the manifests of some corpora; under the cache's lock."""
-    scans = []
+def _named_roots(
+    corpora: Sequence[str], root: Path | None, cache: Cache
+) -> dict[str, Path]:
+    bad = [name for name in corpora if not re.fullmatch(r"\w[\w.-]*", name)]
+    if bad:
+        msg = (
+            f"bad --corpus {listing(map(repr, bad))}: expected a name of letters, "
+            "digits, dots, dashes; the folder goes into --root PATH"
+        )
+        raise ManifestError(msg)
+    if root is not None and len(set(corpora)) > 1:
+        msg = f"one --root for {len(corpora)} corpora: give one --corpus, or no root"
+        raise ManifestError(msg)
+    found, _ = recognised(AUDIO)
+    roots = {}
+    for name in corpora:
+        known = cache.corpora
+        lay = Path(cache.manifest(name).card["root"]) if name in known else AUDIO / name
+        roots[name] = root or found.get(name) or lay
+    if gone := {name: path for name, path in roots.items() if not path.exists()}:
+        first = next(iter(gone))
+        if root is None:  # a name that nothing here can read is said first
+            plugins.check("corpora", [n for n in gone if n not in cache.corpora])
+        msg = (
+            f"no folder {listing(gone.values())}: put the corpus' audio there or link "
+            f"it, or name its folder: python pipeline.py extract --corpus {first} "
+            "--root PATH"
+        )
+        raise ManifestError(msg)
+    return roots
+
+
+def scan_all(
+    cache: Cache, roots: dict[str, Path], limit: int | None = None, keep: bool = True
+) -> tuple[list[Scan], list[tuple[str, str]]]:
+    """Scan some corpora; one that cannot be read does not keep the others back.
+
+    Args:
+        cache: whose manifests spare listening again
+        roots: corpus -> folder
+        limit: of utterances per corpus
+        keep: put the manifests into the cache, under its lock
+
+    Returns:
+        the scans, and ``(what, why)`` of everything to mend
+
+    Raises:
+        ManifestError: if none of the corpora can be read
+        PluginError: if nothing here reads the only one
+    """
+    scans, faults = [], []
+    held = {key for store in cache.stores for key in store.places}
     for corpus, root in roots.items():
         before = cache.manifest(corpus) if corpus in cache.corpora else None
-        scan = _scan.scan(corpus, root, before, limit)
-        cache.put_manifest(scan.manifest)
-        rows = scan.manifest.rows
-        hours = rows["duration"].sum() / 3600
-        speakers = len(set(rows["speaker"]) - {""})
-        say(f"{corpus}: {len(rows)} utterances, {speakers} speakers, {hours:.2f} hours")
-        for warning in scan.warnings:
-            warn(f"  {warning}")
-        told = [f"{x.path.name} ({x.reason})" for x in scan.leftovers if not x.fault]
-        if told:
-            warn(f"  {len(told)} files are no utterances: {listing(told)}")
+        try:
+            scan = _scan.scan(corpus, root, before, limit, held)
+        except (ManifestError, PluginError) as error:
+            if len(roots) == 1:
+                raise
+            faults.append((corpus, str(error)))
+            continue
+        if keep:
+            cache.put_manifest(scan.manifest)
+        _say_scan(scan, cache.folder / "notes" / f"{corpus}.txt" if keep else None)
         scans.append(scan)
-    return scans
+        faults += scan.faults
+    if not scans:
+        msg = "; ".join(why for _, why in faults)
+        raise ManifestError(msg)
+    return scans, faults
+
+
+def _say_scan(scan: Scan, path: Path | None) -> None:
+    """Say what was found and what is odd; write it down with every name."""
+    rows = scan.manifest.rows
+    hours = rows["duration"].sum() / 3600
+    speakers = len(set(rows["speaker"]) - {""})
+    say(
+        f"{scan.manifest.corpus}: {count(len(rows), 'utterance')}, "
+        f"{count(speakers, 'speaker')}, {hours:.2f} hours"
+    )
+    notes = list(scan.notes)
+    left = [f"{x.path.name} ({x.reason})" for x in scan.leftovers if not x.fault]
+    if left:
+        notes.append(_scan.Note(f"{len(left)} files are no utterances", tuple(left)))
+    for note in notes:
+        warn(f"  {note.text()}")
+    if path is not None and any(len(note.names) > 10 for note in notes):
+        path.parent.mkdir(exist_ok=True)
+        text = "\n".join(f"{n.what}:\n  " + "\n  ".join(n.names) for n in notes)
+        path.write_text(text + "\n", encoding="utf-8")
+        warn(f"  every name is in {path}")
 
 
 def make_features(
@@ -119,6 +194,7 @@ def make_features(
 
 
 def say_faults(faults: Sequence[tuple[str, str]]) -> int:
+    """Name everything to mend; return the exit code."""
     if not faults:
         return 0
     things = "one thing" if len(faults) == 1 else f"{len(faults)} things"

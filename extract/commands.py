@@ -113,11 +113,10 @@ def extract(chosen: Namespace) -> int:
         chosen.dtype,
         chosen.device,
     )
-    roots = _stage.choose_roots(chosen.corpus, chosen.root)
     cache = Cache(chosen.cache)
+    roots = _stage.choose_roots(chosen.corpus, chosen.root, cache)
     with cache.lock():
-        scans = _stage.scan_all(cache, roots, chosen.limit)
-        faults = [fault for scan in scans for fault in scan.faults]
+        scans, faults = _stage.scan_all(cache, roots, chosen.limit)
         frames = [scan.manifest.rows for scan in scans]
         faults += _stage.make_features(cache, frames, names, options)
     return _stage.say_faults(faults)
@@ -150,16 +149,8 @@ def inspect(chosen: Namespace) -> int:
     from extract import _inspection, _stage
 
     cache = Cache(chosen.cache)
-    faults: list[tuple[str, str]] = []
-    with cache.lock():
-        # a corpus that was extracted before is looked at where it lay then
-        known = {c: Path(cache.manifest(c).card["root"]) for c in cache.corpora}
-        wanted = chosen.corpus or ()
-        if chosen.root is None and wanted and set(wanted) <= set(known):
-            roots = {c: known[c] for c in wanted}
-        else:
-            roots = _stage.choose_roots(chosen.corpus, chosen.root)
-        scans = _stage.scan_all(cache, roots, None)
+    roots = _stage.choose_roots(chosen.corpus, chosen.root, cache)
+    scans, faults = _stage.scan_all(cache, roots, keep=False)
     (chosen.runs / "inspect").mkdir(parents=True, exist_ok=True)
     for scan in scans:
         left = [
@@ -169,7 +160,6 @@ def inspect(chosen: Namespace) -> int:
         facts = _inspection.inspect_manifest(scan.manifest, left)
         say(_inspection.print_inspection(facts))
         write_json(chosen.runs / "inspect" / f"{scan.manifest.corpus}.json", facts)
-        faults += scan.faults
     say("plots of this are in the page: python pipeline.py report")
     return _stage.say_faults(faults)
 

@@ -15,7 +15,8 @@ which is its data sheet (source, published number and its protocol), and a class
   of ``classes_``; ``classes_``: the labels of the label map, all of them;
 - ``save(folder)`` and the class method ``load(folder)``: no pickle;
 - learnt attributes end in an underscore; ``history_``: one entry per epoch (empty
-  without epochs), ``learnt_``: what is worth showing, as JSON (layer weights say).
+  without epochs), ``learnt_``: what is worth showing, as JSON (layer weights say),
+  ``chosen_``: what was chosen on training speakers, as JSON (the epoch say).
 
 A head may also have a class method ``fit_jobs(jobs)`` that yields ``(job, fitted
 head)``: it is handed all jobs (fold x seed x setting) of an experiment and may fit

@@ -12,7 +12,6 @@ import torch
 
 from contracts.errors import RunError
 
-
 _MALLOC = {-4: 0, -1: -1, -2: 2**29}  # no maps, never trim, grow by half a GiB
 
 
@@ -20,8 +19,9 @@ _MALLOC = {-4: 0, -1: -1, -2: 2**29}  # no maps, never trim, grow by half a GiB
 def keep_pages() -> bool:
     """Let the C library keep the memory that a training step gives back.
 
-    A step of VGG takes and returns gigabytes; handed to the system and cleared anew each
-    time, that was half of its time. Linux with glibc only; elsewhere nothing happens.
+    A step of VGG takes and returns gigabytes; handed to the system and cleared anew
+    each time, that was half of its time. Linux with glibc only; elsewhere nothing
+    happens.
 
     Returns:
         whether the library took it

@@ -54,6 +54,7 @@ class TorchHead(BaseHead):
         facts_: sizes the network was built with
         history_: ``epoch``, ``train_loss``, ``dev_loss``, ``dev_uar``, ``seconds``
         learnt_: ``best_epoch``, ``n_parameters``
+        chosen_: ``epoch``, on development speakers
     """
 
     needs_dev = True
@@ -188,6 +189,7 @@ class TorchHead(BaseHead):
         network.load_state_dict(best)
         n_parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
         self.learnt_ = {"best_epoch": best_epoch, "n_parameters": n_parameters}
+        self.chosen_ = {"epoch": best_epoch}
 
     def _epoch(self, epoch: int, task: _Task, order: list[int]) -> dict[str, float]:
         start, total = time.perf_counter(), 0.0

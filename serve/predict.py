@@ -5,6 +5,7 @@ cache, only that the cache is thrown away. An extractor that would give other nu
 than those the run was fitted on is refused by its fingerprint.
 """
 
+import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from contracts.feature import FeatureSpec
 from contracts.manifest import Manifest, Utterance, complete
 from contracts.run import Run
 from contracts.view import View
-from corpora._files import AUDIO
+from corpora._files import walk
 from extract import _engine, _scan
 
 NAME = "predict"
@@ -74,7 +75,7 @@ class Predictions:
 
 
 def find_audio(paths: Sequence[Path]) -> list[Path]:
-    """List files, and the audio files of folders, sorted.
+    """List files, and the audio files of folders, sorted; links are followed.
 
     Raises:
         EmocacheError: if a path is not there, or a folder holds no audio
@@ -83,11 +84,7 @@ def find_audio(paths: Sequence[Path]) -> list[Path]:
     empty = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(
-                p
-                for p in path.rglob("*")
-                if p.suffix.lower() in AUDIO and not p.name.startswith(".")
-            )
+            inside = [item for item in walk(path) if isinstance(item, Path)]
             out += inside
             if not inside:
                 empty.append(path)
@@ -114,9 +111,12 @@ def same_extractors(run: Run, encoder: str | None, device: str) -> list[Extracto
     Raises:
         RunError: if one would give other numbers; the message says which
     """
+    specs = [FeatureSpec.from_json(told) for told in run.record["specs"]]
+    if encoder and len({s.encoder for s in specs if s.encoder}) > 1:
+        msg = f"run {run.run_id} has several encoders: --encoder cannot stand for all"
+        raise RunError(msg)
     out, other = [], []
-    for told in run.record["specs"]:
-        spec = FeatureSpec.from_json(told)
+    for spec in specs:
         made = spec.provenance
         options = Options(
             encoder or made.get("folder") or made.get("encoder"),
@@ -186,7 +186,7 @@ def predict(
             each = [head.predict_proba(view.require(head.features)) for head in heads]
             rows = [int(i.partition("/")[2]) for i in view.ids]
             told[rows] = np.mean(each, axis=0)
-    names = tuple(str(f) for f in files)
+    names = tuple(os.fsencode(f).decode(errors="backslashreplace") for f in files)
     return Predictions(run.classes, names, told, tuple(problems), tuple(folds))
 
 
@@ -194,11 +194,14 @@ def _extract(
     folder: Path, files: Sequence[Path], extractors: Sequence[Extractor]
 ) -> tuple[View, list[str]]:
     """Put files through the extractors into a cache that will be thrown away."""
-    rows = [
-        {"id": f"{NAME}/{i}", "corpus": NAME, "path": str(path)}
-        | _scan.hear(Utterance(path))
-        for i, path in enumerate(files)
-    ]
+    rows = []
+    for i, path in enumerate(files):
+        row = {"id": f"{NAME}/{i}", "corpus": NAME}
+        if _scan.is_text(str(path)):
+            row |= {"path": str(path)} | _scan.hear(Utterance(path))
+        else:
+            row["problem"] = "its name is not text (invalid UTF-8): rename it"
+        rows.append(row)
     frame = complete(pd.DataFrame(rows))
     problems = list(frame["problem"])
     cache = Cache(folder)
@@ -206,7 +209,8 @@ def _extract(
         cache.put_manifest(Manifest(NAME, frame, {}))
         for extractor in extractors:
             _engine.run(cache, extractor, frame)
-    view = Cache(folder).view(NAME).require([e.spec.name for e in extractors])
+    made = dict.fromkeys(extractor.spec.short for extractor in extractors)
+    view = Cache(folder).view(NAME).require(made)
     for name, why in view.left_out:
         problems[int(name.partition("/")[2])] = why
     return view, problems

@@ -59,18 +59,18 @@ def make_run(
     asked["labels"] |= {"before": total, "after": total}
     asked["manifest"] |= {"n_utterances": len(rows), "n_speakers": n_speakers}
     writer = RunWriter(runs, asked | dict(more or {}))
-    writer.begin()
-    speakers = sorted(rows["speaker"].unique())
-    for fold in range(n_folds):
-        if keep is None or fold in keep:
-            rng = np.random.default_rng([seed, fold, len(model)])
-            test = speakers[fold::n_folds]
-            facts = _facts(rows, speakers, fold, n_folds, model, rng)
-            part = rows[rows["speaker"].isin(test)].assign(fold=fold)
-            drawn = _predictions(part, labels, strength, rng)
-            epochs = _history(rng) if history else []
-            writer.save_fold(facts, drawn, epochs, lambda _: None)
-    return writer.finish()
+    with writer.begin():
+        speakers = sorted(rows["speaker"].unique())
+        for fold in range(n_folds):
+            if keep is None or fold in keep:
+                rng = np.random.default_rng([seed, fold, len(model)])
+                test = speakers[fold::n_folds]
+                facts = _facts(rows, speakers, fold, n_folds, model, rng)
+                part = rows[rows["speaker"].isin(test)].assign(fold=fold)
+                drawn = _predictions(part, labels, strength, rng)
+                epochs = _history(rng) if history else []
+                writer.save_fold(facts, drawn, epochs, lambda _: None)
+        return writer.finish()
 
 
 def _settings(

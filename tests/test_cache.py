@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.cache import Cache
+from contracts.cache import Cache, encoder_matches
 from contracts.errors import CacheError
 from contracts.feature import Block, FeatureReference, FeatureSpec
 from tests import synthetic
@@ -194,6 +194,45 @@ def test_several_ways_are_an_error_that_lists_them(toy_folder: Path) -> None:
     np.testing.assert_array_equal(second, view.frames(other.short, 0))
     chosen = Cache(toy_folder).view("toy", encoder="other/enc").require(["wav2vec2"])
     np.testing.assert_array_equal(second, chosen.frames("wav2vec2", 0))
+
+
+def test_an_encoder_never_stands_for_another_of_the_same_last_name() -> None:
+    hub = spec(provenance={"encoder": "facebook/wav2vec2-base"})
+    local = spec(
+        provenance={"encoder": "enc/wav2vec2-base", "folder": "/home/me/wav2vec2-base"}
+    )
+
+    assert encoder_matches(hub, "facebook/wav2vec2-base")
+    assert encoder_matches(hub, "wav2vec2-base")
+    assert encoder_matches(local, "/home/me/wav2vec2-base")
+    assert encoder_matches(local, "wav2vec2-base")
+    assert encoder_matches(local, "enc/wav2vec2-base")
+    assert not encoder_matches(local, "facebook/wav2vec2-base")
+    assert not encoder_matches(local, "/home/you/wav2vec2-base")
+    assert not encoder_matches(hub, "other/wav2vec2-base")
+    assert not encoder_matches(spec(), "wav2vec2-base")
+
+
+def test_broken_spec_is_one_sentence(toy_folder: Path) -> None:
+    next((toy_folder / "features").glob("mfcc@*/feature.json")).write_text("")
+
+    with pytest.raises(CacheError, match="is broken.*Delete the folder"):
+        Cache(toy_folder).view("toy").table("egemaps")
+
+
+def test_traits_of_two_corpora_may_differ_in_kind(tmp_path: Path) -> None:
+    numbers, words = synthetic.rows(2, corpus="a"), synthetic.rows(2, corpus="b")
+    numbers["trait:age"] = 30.0
+    words["trait:age"] = "thirties"
+    numbers["trait:mood"] = "good"
+    for corpus, rows in (("a", numbers), ("b", words)):
+        synthetic.make_cache(tmp_path, rows, corpus=corpus)
+
+    frame = Cache(tmp_path).view("a", "b").manifest
+
+    assert frame["trait:age"].tolist() == ["30.0"] * 16 + ["thirties"] * 16
+    assert frame["trait:mood"].tolist() == ["good"] * 16 + [""] * 16
+    assert Cache(tmp_path).view("a").manifest["trait:age"].dtype == np.float64
 
 
 def test_missing_feature_names_the_command(toy_cache: Cache) -> None:

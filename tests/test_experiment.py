@@ -119,11 +119,18 @@ def test_finished_run_is_not_run_again_without_rerun(
     (first,) = fit(toy_cache, tmp_path)
     stamp = (first.folder / "folds/0/fold.json").stat().st_mtime_ns
 
+    record = first.folder / "run.json"
+    told = json.loads(record.read_text()) | {"command": "of another day"}
+    record.write_text(json.dumps(told))
+
     fit(toy_cache, tmp_path)
     assert (first.folder / "folds/0/fold.json").stat().st_mtime_ns == stamp
+    assert json.loads(record.read_text()) == told
 
     fit(toy_cache, tmp_path, rerun=True)
     assert (first.folder / "folds/0/fold.json").stat().st_mtime_ns != stamp
+    assert json.loads(record.read_text())["command"] != "of another day"
+    assert [p.name for p in tmp_path.iterdir()] == [first.run_id]
 
 
 class _KilledError(Exception):
@@ -163,6 +170,68 @@ def test_killed_run_goes_on_at_the_next_fold(
     assert first.stat().st_mtime_ns == stamp
     assert resumed.run_id == whole.run_id
     assert resumed.predictions.equals(whole.predictions)
+
+
+def test_killed_rerun_leaves_the_finished_run(
+    toy_cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first,) = fit(toy_cache, tmp_path)
+
+    def die(self: RunWriter, *_: Any) -> None:
+        raise _KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunWriter, "save_fold", die)
+        with pytest.raises(_KilledError):
+            fit(toy_cache, tmp_path, rerun=True)
+
+    assert read_run(first.folder).predictions.equals(first.predictions)
+    assert [r.run_id for r in find_runs(tmp_path)[0]] == [first.run_id]
+    (again,) = fit(toy_cache, tmp_path, rerun=True)
+    assert again.predictions.equals(first.predictions)
+
+
+def test_two_processes_do_not_fit_one_run(toy_cache: Cache, tmp_path: Path) -> None:
+    question, head = ask(toy_cache, "prior")
+    told = experiment.settings_of(question, "prior", head, 0)
+
+    with (
+        RunWriter(tmp_path, told).begin(),
+        pytest.raises(RunError, match="is being fitted by another process"),
+    ):
+        fit(toy_cache, tmp_path)
+
+
+def test_broken_run_does_not_hide_the_others(toy_cache: Cache, tmp_path: Path) -> None:
+    runs = fit(toy_cache, tmp_path, seeds=[0, 1, 2])
+    (runs[0].folder / "run.json").write_text("{")
+    (runs[1].folder / "folds/3/predictions.parquet").unlink()
+
+    found, others = find_runs(tmp_path)
+
+    assert [r.run_id for r in found] == [runs[2].run_id]
+    assert "is broken" in others[0]
+    assert "lacks its predictions of folds 3" in others[1]
+
+
+def test_limited_corpus_is_called_so(tmp_path: Path) -> None:
+    cache = synthetic.make_cache(tmp_path / "c")
+    told = cache.manifest("toy")
+    card = told.card | {"limited": [64, 100]}
+    cache.put_manifest(dataclasses.replace(told, card=card))
+
+    (run,) = fit(Cache(tmp_path / "c"), tmp_path / "r")
+
+    assert run.warnings == ["limited: 64 of 100 utterances of toy"]
+
+
+def test_values_of_another_kind_are_refused_before_work_starts() -> None:
+    for value, expected in (("abc", "100"), (True, "100"), (1.5, "100")):
+        with pytest.raises(
+            PluginError, match=f"n_estimators: a value such as {expected}"
+        ):
+            settings.heads(["random_forest"], {"n_estimators": value}, None)
+    settings.heads(["vgg"], {"lr": 1, "patience": 3, "clip_norm": None}, None)
 
 
 def test_same_seed_same_rows_and_another_seed_another_run(
@@ -235,7 +304,9 @@ def test_duplicates_across_speakers_are_refused_or_dropped(tmp_path: Path) -> No
         ask(cache, "prior")
     question, _ = ask(cache, "prior", drop_duplicates=True)
 
-    assert list(question.refused) == [("waveform heard before", 1)]
+    ((why, count),) = question.refused
+    assert count == 1
+    assert why == f"waveform heard before: {rows['id'][9]}"
     assert rows["id"][1] in question.view.ids
     assert rows["id"][9] not in question.view.ids
 

@@ -261,6 +261,113 @@ def test_limit_spreads_and_nests(tmp_path: Path) -> None:
     assert set(Cache(tmp_path / "c8").view("mine").ids) == more
 
 
+def test_inspect_changes_nothing_in_the_cache(tmp_path: Path) -> None:
+    root = corpus(tmp_path / "a", n_speakers=5)
+    extract(root, tmp_path / "c", "--limit", 8)
+
+    with Cache(tmp_path / "c").lock():  # and does not wait for a writer
+        run(
+            "inspect",
+            "--corpus",
+            "mine",
+            "--root",
+            root,
+            "--cache",
+            tmp_path / "c",
+            "--runs",
+            tmp_path / "r",
+        )
+    extract(root, tmp_path / "c", "--limit", 3)
+
+    assert len(Cache(tmp_path / "c").view("mine").table("mfcc")) == 8
+
+
+def test_one_bad_corpus_does_not_keep_the_others_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    corpus(tmp_path / "data/audio/mine")
+    (tmp_path / "data/audio/ravdess").mkdir()
+
+    assert run("extract", "--feature", "mfcc") == 1
+
+    assert "ravdess: " in capsys.readouterr().err.partition("to mend")[2]
+    assert len(Cache("data/cache").view("mine").table("mfcc")) == 12
+
+
+def test_corpus_is_found_again_where_it_lay(tmp_path: Path) -> None:
+    root = corpus(tmp_path / "a")
+    extract(root, tmp_path / "c")
+
+    assert (
+        run(
+            "extract",
+            "--corpus",
+            "mine",
+            "--feature",
+            "egemaps",
+            "--cache",
+            tmp_path / "c",
+        )
+        == 0
+    )
+
+    assert len(Cache(tmp_path / "c").view("mine").table("egemaps")) == 12
+
+
+@pytest.mark.parametrize("name", ["a/b", "../out", ".hidden", ""])
+def test_corpus_names_that_are_paths_are_refused(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = corpus(tmp_path / "a")
+
+    code = run("extract", "--corpus", name, "--root", root, "--cache", tmp_path / "c")
+
+    assert code == 2
+    assert "bad --corpus" in capsys.readouterr().err
+    assert not (tmp_path / "c").exists()
+
+
+def test_ids_tell_segments_apart_and_do_not_depend_on_how_the_root_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = corpus(tmp_path / "a")
+    text = "file,speaker,emotion,start,end\n"
+    text += "0-sad.wav,0,sad,0.0011,0.0400\n0-sad.wav,0,happy,0.0014,0.0400\n"
+    text += f"{root / '1-sad.wav'},1,sad,,\n"
+    (root / "labels.csv").write_text(text)
+    monkeypatch.chdir(tmp_path)
+
+    for _ in range(2):
+        extract(root, tmp_path / "c1")
+    extract(Path("a"), tmp_path / "c2")
+
+    one = Cache(tmp_path / "c1").manifest("mine").rows
+    assert one["id"].tolist() == [
+        "mine/0-sad.wav#0.0011-0.04",
+        "mine/0-sad.wav#0.0014-0.04",
+        "mine/1-sad.wav",
+    ]
+    assert one["waveform"].nunique() == 3
+    two = Cache(tmp_path / "c2").manifest("mine").rows
+    assert two["id"].tolist() == one["id"].tolist()
+    assert two["waveform"].tolist() == one["waveform"].tolist()
+
+
+def test_every_name_is_written_down_where_the_terminal_shows_ten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = corpus(tmp_path / "a", n_speakers=4)
+    for path in root.glob("*.wav"):
+        soundfile.write(path, np.zeros(8000), 16_000)
+
+    assert extract(root, tmp_path / "c") == 0
+
+    assert "and 6 more" in capsys.readouterr().err
+    told = (tmp_path / "c/notes/mine.txt").read_text()
+    assert told.count("mine/") == 32  # silent, and the same recording
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -103,6 +103,18 @@ def test_dropped_label_is_not_voted_back() -> None:
     assert len(mapped) == 0
 
 
+def test_votes_for_a_dropped_label_make_no_other_label() -> None:
+    frame = rows({"": 2}).assign(
+        **{"vote:neutral": [0.8, 0.2], "vote:happy": [0.2, 0.5], "vote:sad": [0, 0.3]}
+    )
+
+    mapped, _ = labels.load("ekman6").apply(frame)
+
+    assert mapped["id"].tolist() == ["1"]
+    assert mapped["label"].tolist() == ["happy"]
+    np.testing.assert_allclose(mapped[["vote:happy", "vote:sad"]], [[0.625, 0.375]])
+
+
 def test_identity_keeps_the_corpus_order() -> None:
     frame = rows({"zeal": 1, "happy": 1, "sad": 1, "": 1})
 

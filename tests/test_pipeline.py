@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -266,6 +267,89 @@ def test_broken_file_is_a_row_with_its_reason(
     assert "bad.wav" in capsys.readouterr().err
 
 
+def test_names_that_are_no_text_are_rows_with_their_reason(
+    street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = runs_of(street)["random_forest"]
+    odd = os.fsencode(tmp_path) + b"/b\xff.wav"
+    with open(odd, "wb") as file:  # noqa: PTH123 - the name is bytes
+        file.write((street / "audio/0-sad.wav").read_bytes())
+    soundfile.write(tmp_path / "narrow\u202fspace.wav", tone(0.5, 200), 16_000)
+
+    code = run(
+        "predict",
+        tmp_path,
+        "--run",
+        trained.run_id,
+        "--runs",
+        street / "runs",
+        "--json",
+    )
+
+    assert code == 1
+    told = {Path(r["file"]).name: r for r in json.loads(capsys.readouterr().out)}
+    assert "not text" in told["b\\xff.wav"]["problem"]
+    assert told["narrow\u202fspace.wav"]["label"] in EMOTIONS
+
+
+def test_predict_takes_a_run_on_two_ways_of_one_feature(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = corpus(tmp_path / "a", n_speakers=4)
+    for layers in ("1", "2"):
+        run(
+            "extract",
+            "--corpus",
+            "mine",
+            "--root",
+            root,
+            "--cache",
+            tmp_path / "c",
+            "--encoder",
+            "demo",
+            "--feature",
+            "wav2vec2",
+            "--layers",
+            layers,
+        )
+    both = [s.spec.short for s in Cache(tmp_path / "c").stores]
+    assert (
+        run(
+            "fit",
+            "--model",
+            "logistic_regression",
+            "--feature",
+            *both,
+            "--cache",
+            tmp_path / "c",
+            "--runs",
+            tmp_path / "r",
+        )
+        == 0
+    )
+    (one,) = find_runs(tmp_path / "r")[0]
+    row = one.predictions[one.predictions["fold"] == 0].iloc[0]
+    capsys.readouterr()
+
+    run(
+        "predict",
+        root / row["id"].partition("/")[2],
+        "--run",
+        one.run_id,
+        "--runs",
+        tmp_path / "r",
+        "--fold",
+        0,
+        "--json",
+    )
+
+    (told,) = json.loads(capsys.readouterr().out)
+    expected = [row[f"p:{label}"] for label in one.classes]
+    np.testing.assert_allclose(
+        list(told["probabilities"].values()), expected, atol=1e-5
+    )
+
+
 def test_predict_refuses_an_extractor_that_gives_other_numbers(
     street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -434,6 +518,10 @@ def test_inspect_tells_and_keeps_for_the_page(
         (["fit", "--model", "xgb", "--corpus", "x"], "no corpus 'x' in cache"),
         (["fit", "--model", "xgb", "--folds", "a"], "bad numbers 'a'"),
         (["fit", "--model", "xgb", "--folds", "77"], "has no fold 77"),
+        (["fit", "--model", "xgb", "--folds", "2-0"], "bad numbers '2-0'"),
+        (["fit", "--model", "xgb", "--seeds", "3-1"], "bad numbers '3-1'"),
+        (["fit", "--model", "xgb", "--set", "max_depth=x"], "xgb.max_depth"),
+        (["fit", "--model", "xgb", "--feature", "mfcc:men"], "no group 'men'"),
     ],
 )
 def test_bad_fit_is_refused_in_one_sentence_before_work_starts(
