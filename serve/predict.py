@@ -22,7 +22,7 @@ from contracts.cache import Cache
 from contracts.errors import EmocacheError, RunError, listing
 from contracts.extraction import Extractor, Options
 from contracts.feature import FeatureSpec
-from contracts.manifest import Manifest, Utterance, complete
+from contracts.manifest import Leftover, Manifest, Utterance, complete
 from contracts.run import Run
 from contracts.view import View
 from corpora._files import walk
@@ -74,17 +74,23 @@ class Predictions:
         return pd.DataFrame(rows, columns=columns)
 
 
-def find_audio(paths: Sequence[Path]) -> list[Path]:
+def find_audio(paths: Sequence[Path]) -> list[Path | Leftover]:
     """List files, and the audio files of folders, sorted; links are followed.
+
+    A file that was to be audio but cannot be, by its name, is a ``Leftover`` that says
+    why; other files of folders are passed over.
 
     Raises:
         EmocacheError: if a path is not there, or a folder holds no audio
     """
-    out: list[Path] = []
+    out: list[Path | Leftover] = []
     empty = []
     for path in paths:
         if path.is_dir():
-            inside = [item for item in walk(path) if isinstance(item, Path)]
+            found = list(walk(path))
+            inside = [
+                i if isinstance(i, Path) else i.path for i in found if _is_meant(i)
+            ]
             out += inside
             if not inside:
                 empty.append(path)
@@ -155,7 +161,7 @@ def load_heads(run: Run, folds: Iterable[int]) -> list[Any]:
 
 def predict(
     run: Run,
-    files: Sequence[Path],
+    files: Sequence[Path | Leftover],
     fold: int | None = None,
     encoder: str | None = None,
     device: str = "auto",
@@ -186,21 +192,24 @@ def predict(
             each = [head.predict_proba(view.require(head.features)) for head in heads]
             rows = [int(i.partition("/")[2]) for i in view.ids]
             told[rows] = np.mean(each, axis=0)
-    names = tuple(os.fsencode(f).decode(errors="backslashreplace") for f in files)
+    paths = [f.path if isinstance(f, Leftover) else f for f in files]
+    names = tuple(os.fsencode(p).decode(errors="backslashreplace") for p in paths)
     return Predictions(run.classes, names, told, tuple(problems), tuple(folds))
 
 
 def _extract(
-    folder: Path, files: Sequence[Path], extractors: Sequence[Extractor]
+    folder: Path, files: Sequence[Path | Leftover], extractors: Sequence[Extractor]
 ) -> tuple[View, list[str]]:
     """Put files through the extractors into a cache that will be thrown away."""
     rows = []
-    for i, path in enumerate(files):
+    for i, file in enumerate(files):
         row = {"id": f"{NAME}/{i}", "corpus": NAME}
-        if _scan.is_text(str(path)):
-            row |= {"path": str(path)} | _scan.hear(Utterance(path))
+        if isinstance(file, Leftover):
+            row["problem"] = file.reason
+        elif _scan.is_text(str(file)):
+            row |= {"path": str(file)} | _scan.hear(Utterance(file))
         else:
-            row["problem"] = "its name is not text (invalid UTF-8): rename it"
+            row["problem"] = "file name is not UTF-8. Rename the file"
         rows.append(row)
     frame = complete(pd.DataFrame(rows))
     problems = list(frame["problem"])
