@@ -87,10 +87,7 @@ def find_audio(paths: Sequence[Path]) -> list[Path | Leftover]:
     empty = []
     for path in paths:
         if path.is_dir():
-            found = list(walk(path))
-            inside = [
-                i if isinstance(i, Path) else i.path for i in found if _is_meant(i)
-            ]
+            inside = [i for i in walk(path) if isinstance(i, Path) or i.fault]
             out += inside
             if not inside:
                 empty.append(path)
