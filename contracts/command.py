@@ -58,3 +58,13 @@ def runs_option(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--runs", type=Path, default=RUNS, metavar="DIR", help="folder of the runs"
     )
+
+
+def device_option(parser: ArgumentParser) -> None:
+    """Declare ``--device``."""
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="to extract on",
+    )

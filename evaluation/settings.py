@@ -73,7 +73,8 @@ def heads(
     _refuse_types(classes, given)
     if features:
         for model in models:
-            given[model]["features"] = tuple(features)
+            if classes[model].features:  # prior hears nothing, whatever is given
+                given[model]["features"] = tuple(features)
     return {model: classes[model](**given[model]) for model in models}
 
 

@@ -6,7 +6,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.command import AUDIO, Command, cache_option, runs_option, several
+from contracts.command import (
+    AUDIO,
+    Command,
+    cache_option,
+    device_option,
+    runs_option,
+    several,
+)
 from contracts.errors import ExtractionError, ManifestError
 from contracts.terminal import say
 
@@ -80,12 +87,7 @@ def _extract_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--dtype", choices=("float16", "float32"), default="float16", help="of frames"
     )
-    parser.add_argument(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default="auto",
-        help="to compute on",
-    )
+    device_option(parser)
     parser.add_argument(
         "--limit",
         type=int,

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.command import Command, runs_option
+from contracts.command import Command, device_option, runs_option
 from contracts.errors import EmocacheError, listing
 from contracts.terminal import say, table, warn
 
@@ -37,12 +37,7 @@ def _predict_arguments(parser: ArgumentParser) -> None:
         metavar="FOLDER",
         help="where the run's encoder lies now, if it moved",
     )
-    parser.add_argument(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default="auto",
-        help="to compute on",
-    )
+    device_option(parser)
     parser.add_argument(
         "--original-labels",
         action="store_true",

@@ -319,6 +319,7 @@ def test_settings_go_to_the_heads_that_have_them() -> None:
     assert heads["random_forest"].get_params()["n_estimators"] == 7
     assert heads["xgb"].get_params()["max_depth"] == 3
     assert heads["xgb"].features == ("mfcc",)
+    assert settings.heads(["prior"], {}, ["mfcc"])["prior"].features == ()
     with pytest.raises(PluginError, match="unknown settings trees, expected some of"):
         settings.heads(["random_forest"], {"trees": 3}, None)
     with pytest.raises(PluginError, match="unknown settings seed"):
