@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
     from contracts.run import Run
-    from evaluation.experiment import Question
+    from evaluation.question import Question
 
 KINDS = ("corpora", "features", "models", "protocols", "labels")
 
@@ -88,6 +88,7 @@ def fit(chosen: Namespace) -> int:
     """Fit heads on the cache under a protocol."""
     from contracts.cache import Cache
     from evaluation import experiment, settings
+    from evaluation.question import ask, choose_corpora
 
     if not chosen.model:
         msg = "fit needs --model NAME. See: python pipeline.py list models"
@@ -97,14 +98,12 @@ def fit(chosen: Namespace) -> int:
     )
     seeds, wanted = numbers(chosen.seeds) or [0], numbers(chosen.folds)
     cache = Cache(chosen.cache)
-    corpora = experiment.choose_corpora(cache, chosen.corpus)
+    corpora = choose_corpora(cache, chosen.corpus)
     whole = cache.view(*corpora, encoder=chosen.encoder)
     # refuse whatever can be refused for any of the heads before the first is fitted
     views = {model: whole.require(head.features) for model, head in heads.items()}
     asked = {
-        model: experiment.ask(
-            view, chosen.labels, chosen.protocol, wanted, chosen.drop_duplicates
-        )
+        model: ask(view, chosen.labels, chosen.protocol, wanted, chosen.drop_duplicates)
         for model, view in views.items()
     }
     said = ""
@@ -177,15 +176,13 @@ def _folds_arguments(parser: ArgumentParser) -> None:
 def folds(chosen: Namespace) -> int:
     """Show who is in which part of each fold."""
     from contracts.cache import Cache
-    from evaluation import experiment
     from evaluation.folds import folds_hash
     from evaluation.folds import table as fold_table
+    from evaluation.question import ask, choose_corpora
 
     cache = Cache(chosen.cache)
-    view = cache.view(*experiment.choose_corpora(cache, chosen.corpus))
-    question = experiment.ask(
-        view, chosen.labels, chosen.protocol, None, chosen.drop_duplicates
-    )
+    view = cache.view(*choose_corpora(cache, chosen.corpus))
+    question = ask(view, chosen.labels, chosen.protocol, None, chosen.drop_duplicates)
     say(question_text(question, view.summary()))
     rows = [
         [

@@ -13,14 +13,16 @@ from contracts.errors import CacheError, ManifestError, PluginError, RunError
 from contracts.run import Run, RunWriter, find_runs, read_run
 from evaluation import experiment, settings
 from evaluation.metrics import score_run
+from evaluation.question import Question, choose_corpora
+from evaluation.question import ask as build_question
 from tests import synthetic
 
 
-def ask(cache: Cache, model: str, **options: Any) -> tuple[experiment.Question, Any]:
+def ask(cache: Cache, model: str, **options: Any) -> tuple[Question, Any]:
     view = cache.view(*cache.corpora)
     asked = {"labels": None, "protocol": None} | options
     head = settings.heads([model], asked.pop("settings", {}), None)[model]
-    return experiment.ask(view.require(head.features), **asked), head
+    return build_question(view.require(head.features), **asked), head
 
 
 def fit(cache: Cache, runs: Path, model: str = "prior", **options: Any) -> list[Run]:
@@ -342,13 +344,13 @@ def test_values_are_literals_or_text_and_never_code() -> None:
 
 def test_corpus_is_chosen_or_the_choice_is_listed(tmp_path: Path) -> None:
     cache = synthetic.make_cache(tmp_path)
-    assert experiment.choose_corpora(cache, None) == ["toy"]
+    assert choose_corpora(cache, None) == ["toy"]
 
     synthetic.make_cache(tmp_path, corpus="other")
     with pytest.raises(CacheError, match="holds other, toy: choose with --corpus"):
-        experiment.choose_corpora(Cache(tmp_path), None)
+        choose_corpora(Cache(tmp_path), None)
     with pytest.raises(CacheError, match="is empty. Run: python pipeline.py extract"):
-        experiment.choose_corpora(Cache(tmp_path / "none"), None)
+        choose_corpora(Cache(tmp_path / "none"), None)
 
 
 def test_two_corpora_stand_side_by_side(tmp_path: Path) -> None:
