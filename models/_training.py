@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from contracts.errors import RunError
 from contracts.terminal import Advance, progress
 from contracts.view import View
-from models._device import choose, drawing, keep_pages, mixed
+from models._device import choose, drawing, give_back, keep_pages, mixed
 from models._maps import batches, by_length, pinned
 from models._tables import BaseHead, codes
 
@@ -197,6 +197,7 @@ class TorchHead(BaseHead):
         self.network_.train()
         for rows in batches(order, self.batch_size):
             total += self._step(task, rows, targets[rows]) * len(rows)
+            give_back()
             task.advance(len(rows))
         train_loss = total / len(order)
         dev_loss, dev_uar = self._judge(task)
@@ -250,4 +251,5 @@ class TorchHead(BaseHead):
             for rows in batches(by_length(view, self.features), self.batch_size):
                 inputs = [part.to(device) for part in self.batch(view, rows)]
                 out[rows] = network(*inputs).double().cpu()
+                give_back()
         return out

@@ -1,5 +1,7 @@
 """One battery for every head: a new file in models/ is tested by being there."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -398,3 +400,31 @@ def test_settings_that_cannot_work_are_refused(bad: dict[str, Any], view: View) 
 
     with pytest.raises(RunError, match="expected"):
         head_of("vgg", **bad).fit(train, dev)
+
+
+def test_kept_memory_goes_back_before_it_is_too_much() -> None:
+    # in a process of its own: what is kept is a matter of the whole process
+    code = """
+import torch
+from pathlib import Path
+from models import _device
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 2**20
+_device._KEPT = 0.0
+_device.keep_pages()
+block = torch.ones(2**27)  # half a GiB
+full = resident()
+del block
+kept = resident()
+_device.give_back()
+print(full - kept < 100, kept - resident() > 400)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).resolve().parent.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == "True True\n"
