@@ -94,8 +94,9 @@ class Run:
         if self.untrained:
             said.append("untrained encoder")
         if self.record["partial"]:
-            folds = listing(f["index"] for f in self.record["folds"])
-            said.append(f"partial: folds {folds} only")
+            folds = [f["index"] for f in self.record["folds"]]
+            noun = "fold" if len(folds) == 1 else "folds"
+            said.append(f"partial: {noun} {listing(folds)} only")
         for corpus, (n, found) in self.record.get("limited", {}).items():
             said.append(f"limited: {n} of {found} utterances of {corpus}")
         said += [f"breaks {what}" for what in self.record["protocol"]["breaks"]]

@@ -55,9 +55,8 @@ def fold_dots(rows: Sequence[Mapping[str, Any]]) -> Markup:
 def row_name(row: Mapping[str, Any]) -> str:
     """Name a row of results in one line."""
     differs = ", ".join(f"{k}={v}" for k, v in row["differs"].items())
-    return f"{row['model']} · {' + '.join(row['features'])}" + (
-        f" · {differs}" if differs else ""
-    )
+    words = [row["model"], " + ".join(row["features"]), differs]
+    return " · ".join(word for word in words if word)
 
 
 def _fold_row(

@@ -132,7 +132,7 @@ def test_terminal_table_ends_with_the_warnings(tmp_path: Path) -> None:
     lines = results_table(runs).splitlines()
 
     assert next(x for x in lines if "cnn" in x).endswith("untrained encoder")
-    assert next(x for x in lines if "vgg" in x).endswith("partial: folds 0 only")
+    assert next(x for x in lines if "vgg" in x).endswith("partial: fold 0 only")
     assert any(x.endswith("breaks speaker independence") for x in lines)
     assert results_table([]) == ""
 
