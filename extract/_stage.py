@@ -185,7 +185,7 @@ def make_features(
         outcome = _engine.run(cache, extractor, rows)
         spec, before = outcome.spec, outcome.n_before
         say(
-            f"{spec.describe()}: {outcome.n_new} utterances extracted"
+            f"{spec.describe()}: {count(outcome.n_new, 'utterance')} extracted"
             + (f", {before} were there" if before else "")
             + (f", {len(outcome.failed)} failed" if outcome.failed else "")
         )
