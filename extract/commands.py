@@ -177,9 +177,6 @@ def untrained(chosen: Namespace) -> int:
     """Save an encoder of the base architecture with random weights."""
     from extract._untrained import save_untrained
 
-    if chosen.out.exists() and any(chosen.out.iterdir()):
-        msg = f"{chosen.out} is not empty: choose a new folder with --out"
-        raise ExtractionError(msg)
     save_untrained(chosen.out, chosen.seed)
     say(f"an untrained encoder (seed {chosen.seed}) is in {chosen.out}. Use it with:")
     say(f"  python pipeline.py extract --feature wav2vec2 --encoder {chosen.out}")
