@@ -91,9 +91,10 @@ def _parser(known: Mapping[str, Command]) -> "ArgumentParser":
             epilog=f"examples:\n{examples}",
             formatter_class=Help,
         )
+        # joined first: a command's own sub-commands go below it
+        join.add_subcommand(command.name, own, help=command.summary)
         command.add_arguments(own)
         own.add_argument("--config", action="config", help="YAML file with options")
-        join.add_subcommand(command.name, own, help=command.summary)
     return parser
 
 

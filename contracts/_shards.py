@@ -1,26 +1,32 @@
 """The cache's format on disk: shards of blocks, each made true by one small commit.
 
-A shard ``<name>.h5`` holds contiguous, uncompressed datasets, so that a reader maps
+A shard ``<name>.h5`` begins with 1024 bytes of text that say what lies where and prove
+it by a checksum. Then come contiguous, uncompressed datasets, so that a reader maps
 them straight from the file and any HDF5 tool still opens them::
 
     waveform  (utterance, 32) uint8      the utterances' keys, in order
-    values    (row, channel)             frames: each utterance one block of rows,
-                                         (layer, frame) row by row; table: one row each
     start     (utterance,) int64         first row of the utterance's block
     n_frames  (utterance,) int64         0 for a table
+    checksum  (utterance,) uint32        CRC-32 of its values, pooled and scale
+    valid     (utterance,) uint8         0: holds NaN, not to be believed as it is
+    facts     (byte,) uint8              JSON: the feature, what failed, when and where
     pooled    (utterance, layer, 2, channel) float32   mean and standard deviation
     scale     (utterance, layer) float32 powers of two: true = stored * scale
+    values    (row, channel)             frames: each utterance one block of rows,
+                                         (layer, frame) row by row; table: one row each
 
-It gets its name only when complete and synced. The commit ``<name>.json`` is written
-aside, synced and renamed after it; a shard without a commit does not exist. Nothing
-ever appends to a file. ``<name>`` is a hash of the keys, so that the same work done
-twice gives the same name.
+Values come last, so that a truncated file loses the last blocks only. ``checksum`` and
+what the head calls ``rest``, a CRC-32 of all else in the file, cover every byte.
+
+The shard gets its name only when complete and synced. The commit ``<name>.json`` is
+published after it; a shard without a commit does not exist. Nothing ever appends to a
+file. ``<name>`` is a hash of the keys, so that the same work done twice gives the same
+name, and the same content the same bytes.
 """
 
-import hashlib
 import json
-import os
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,166 +34,191 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.errors import CacheError
+from contracts import _durable
+from contracts._sealed import BLANK, stamp
+from contracts._skeleton import HEAD, Skeleton, lay_out, put
 from contracts.feature import FORMAT, Block, FeatureSpec
 
-
-def shard_name(keys: list[str]) -> str:
-    """Name a shard after what it is to hold."""
-    return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:20]
-
-
-def commit(
-    folder: Path,
-    spec: FeatureSpec,
-    blocks: Mapping[str, Block],
-    failed: Mapping[str, str],
-    made: Mapping[str, Any],
-) -> None:
-    """Write one shard and make it true.
-
-    Args:
-        folder: of the feature in the cache
-        spec: the feature
-        blocks: waveform hash -> block, in the order to be stored
-        failed: waveform hash -> why there is no block
-        made: when, where and by what; not part of the fingerprint
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    name = shard_name([*blocks, *failed])
-    told: dict[str, Any] = {
-        "format": FORMAT,
-        "feature": spec.name,
-        "fingerprint": spec.fingerprint,
-        "shard": f"{name}.h5" if blocks else None,
-        "failed": dict(failed),
-        "made": dict(made),
-        "utterances": [],
-    }
-    if blocks:
-        aside = folder / f".{name}.h5.tmp-{os.getpid()}"
-        told |= _write_shard(aside, spec, blocks)
-        publish(aside, folder / f"{name}.h5")
-    aside = folder / f".{name}.json.tmp-{os.getpid()}"
-    aside.write_text(json.dumps(told), encoding="utf-8")
-    publish(aside, folder / f"{name}.json")
-
-
-def publish(aside: Path, final: Path) -> None:
-    """Sync, rename, and sync the folder: after this a crash cannot undo it."""
-    with aside.open("rb+") as file:
-        os.fsync(file.fileno())
-    aside.replace(final)
-    folder = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _write_shard(
-    path: Path, spec: FeatureSpec, blocks: Mapping[str, Block]
-) -> dict[str, Any]:
-    """Write the datasets; return what the commit says of them."""
-    import h5py
-
-    keys, parts = list(blocks), list(blocks.values())
-    frames = [0 if spec.is_table else p.values.shape[1] for p in parts]
-    rows = [1 if spec.is_table else len(spec.layers) * n for n in frames]
-    starts = np.concatenate([[0], np.cumsum(rows)[:-1]]).astype(np.int64)
-    arrays: dict[str, NDArray[Any]] = {
-        "waveform": np.frombuffer(bytes.fromhex("".join(keys)), np.uint8).reshape(
-            len(keys), 32
-        ),
-        "start": starts,
-        "n_frames": np.asarray(frames, np.int64),
-    }
-    if not spec.is_table:
-        arrays["pooled"] = np.stack([p.pooled for p in parts])  # type: ignore[misc]
-        ones = np.ones(len(spec.layers), np.float32)
-        scales = [ones if p.scale is None else p.scale for p in parts]
-        arrays["scale"] = np.stack(scales).astype(np.float32)
-    with h5py.File(path, "w") as file:
-        file.attrs["format"] = FORMAT
-        file.attrs["feature"] = spec.name
-        file.attrs["fingerprint"] = spec.fingerprint
-        shape = (sum(rows), spec.n_channels)
-        values = file.create_dataset("values", shape=shape, dtype=spec.dtype)
-        for start, n, part in zip(starts, rows, parts, strict=True):
-            values[start : start + n] = part.values.reshape(n, spec.n_channels)
-        for name, array in arrays.items():
-            file.create_dataset(name, data=array)
-        offsets = {name: int(data.id.get_offset()) for name, data in file.items()}
-    told = zip(keys, starts.tolist(), frames, parts, strict=True)
-    return {
-        "size": path.stat().st_size,
-        "offsets": offsets,
-        "rows": sum(rows),
-        "scaled": any(p.scale is not None for p in parts),
-        "utterances": [[k, s, n, p.checksum, p.valid] for k, s, n, p in told],
-    }
+BLOCKS = ("pooled", "scale", "values")  # the datasets that blocks are made of
 
 
 @dataclass(frozen=True)
-class Shard:
-    """One committed shard, its arrays mapped from the file when first touched."""
+class Layout:
+    """What lies where in a shard.
 
-    path: Path
+    Attributes:
+        n: utterances
+        rows: of ``values``
+        size: of the file, in bytes
+        offsets: dataset -> its first byte
+        rest: CRC-32 of every byte behind the head that is in no block
+    """
+
     spec: FeatureSpec
-    told: Mapping[str, Any]
+    n: int
+    rows: int
+    size: int
+    offsets: Mapping[str, int]
+    rest: int
 
-    def _map(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
-        try:
-            got = self.path.stat().st_size
-        except FileNotFoundError:
-            got = -1
-        if got != self.told["size"]:
-            msg = (
-                f"shard {self.path} is broken: expected {self.told['size']} bytes, got "
-                f"{'no file' if got < 0 else got}. Delete its commit "
-                f"{self.path.stem}.json and run: python pipeline.py extract"
-            )
-            raise CacheError(msg)
-        offset = self.told["offsets"][name]
-        return np.memmap(self.path, dtype, "r", offset=offset, shape=shape)
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a dataset of blocks; without one it holds nothing."""
+        return block_shapes(self.spec, self.n, self.rows).get(name, (0,))
 
-    def values(self) -> NDArray[Any]:
-        """Map ``(row, channel)``."""
-        shape = (self.told["rows"], self.spec.n_channels)
-        return self._map("values", self.spec.dtype, shape)
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """Return the dtype of a dataset of blocks."""
+        return np.dtype(self.spec.dtype if name == "values" else "float32")
 
-    def pooled(self) -> NDArray[np.float32]:
-        """Map ``(utterance, layer, 2, channel)``."""
-        n, layers = len(self.told["utterances"]), len(self.spec.layers)
-        return self._map("pooled", "float32", (n, layers, 2, self.spec.n_channels))
+    def extent(self, name: str) -> tuple[int, int]:
+        """Return first byte and the byte behind the last of a dataset of blocks."""
+        start = self.offsets.get(name, 0)
+        n = int(np.prod(self.shape(name), dtype=np.int64)) * self.dtype(name).itemsize
+        return start, start + n
 
-    def scale(self) -> NDArray[np.float32] | None:
-        """Map ``(utterance, layer)``, None where every scale is 1."""
-        if not self.told["scaled"]:
-            return None
-        shape = (len(self.told["utterances"]), len(self.spec.layers))
-        return self._map("scale", "float32", shape)
+    def others(self) -> Iterator[tuple[int, int]]:
+        """Yield the stretches behind the head that belong to no block."""
+        at = HEAD
+        for start, end in sorted(self.extent(name) for name in BLOCKS):
+            if end > start:
+                yield at, start
+                at = end
+        yield at, self.size
 
 
-def read_commit(path: Path) -> dict[str, Any]:
-    """Read one commit.
+def block_shapes(spec: FeatureSpec, n: int, rows: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the datasets that blocks of a feature are made of."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    if not spec.is_table:
+        shapes["pooled"] = n, len(spec.layers), 2, spec.n_channels
+        shapes["scale"] = n, len(spec.layers)
+    if spec.is_table or spec.keeps_frames:
+        shapes["values"] = rows, spec.n_channels
+    return shapes
+
+
+def block_rows(spec: FeatureSpec, n_frames: int) -> int:
+    """Return how many rows of ``values`` an utterance has."""
+    if spec.is_table:
+        return 1
+    return len(spec.layers) * n_frames if spec.keeps_frames else 0
+
+
+def write_shard(
+    path: Path, spec: FeatureSpec, blocks: Mapping[str, Block], facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Publish a shard; return what its commit says of it.
+
+    Args:
+        path: its final name
+        spec: the feature
+        blocks: waveform hash -> block, in the order to be stored
+        facts: what is to be known of the shard if its commit is lost
 
     Raises:
-        CacheError: if it is torn, or of another format
+        ValueError: if a block is not of the feature's shape
+        CacheError: if it cannot be written
     """
-    try:
-        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        made = told["format"]
-    except (ValueError, KeyError) as error:
-        msg = (
-            f"commit {path} is torn: {error}. Delete it and run: "
-            "python pipeline.py extract"
-        )
-        raise CacheError(msg) from error
-    if made != FORMAT:
-        msg = (
-            f"{path} is of format {made}, expected {FORMAT}. "
-            "Extract into a new cache with --cache DIR"
-        )
-        raise CacheError(msg)
-    return told
+    parts = {key: _fitting(spec, key, block) for key, block in blocks.items()}
+    columns = _columns(spec, parts)
+    text = json.dumps(dict(facts)).encode()
+    small = {**columns, "facts": np.frombuffer(text, np.uint8)}
+    rows = sum(block_rows(spec, b.n_frames) for b in parts.values())
+    named = {"format": FORMAT, "feature": spec.name, "fingerprint": spec.fingerprint}
+    large = block_shapes(spec, len(parts), rows)
+    skeleton, offsets = lay_out(_arrays(spec, small, large), named)
+    for name, array in small.items():
+        put(skeleton, offsets[name], array)
+    layout = Layout(spec, len(parts), rows, skeleton.size, offsets, 0)
+    rest = 0
+    for start, end in layout.others():
+        rest = zlib.crc32(skeleton.read_at(start, end), rest)
+    told = {
+        "size": skeleton.size,
+        "n": len(parts),
+        "rows": rows,
+        "offsets": offsets,
+        "facts": len(text),
+        "scaled": any(b.scale is not None for b in blocks.values()),
+        "rest": rest,
+    }
+    skeleton.write_at(0, head(told))
+    _durable.publish(path, _pieces(skeleton, layout, list(parts.values())))
+    lists = [array.tolist() for name, array in columns.items() if name != "waveform"]
+    return told | {"utterances": [list(r) for r in zip(parts, *lists, strict=True)]}
+
+
+def _arrays(
+    spec: FeatureSpec,
+    small: Mapping[str, NDArray[Any]],
+    large: Mapping[str, tuple[int, ...]],
+) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Return name -> shape and dtype of every dataset, those of blocks last."""
+    dtypes = {"values": spec.dtype}
+    return {name: (array.shape, array.dtype) for name, array in small.items()} | {
+        name: (shape, dtypes.get(name, "float32")) for name, shape in large.items()
+    }
+
+
+def head(told: Mapping[str, Any]) -> bytes:
+    """Write the first bytes of a shard: text that proves itself, filled with spaces."""
+    facts = {"emocache": "shard", "format": FORMAT, **told, "checksum": BLANK}
+    return stamp(json.dumps(facts).encode().ljust(HEAD - 1) + b"\n")
+
+
+def _columns(spec: FeatureSpec, parts: Mapping[str, Block]) -> dict[str, NDArray[Any]]:
+    """Return what is stored of each utterance beside its block."""
+    keys = np.frombuffer(bytes.fromhex("".join(parts)), np.uint8)
+    frames = [block.n_frames for block in parts.values()]
+    rows = [block_rows(spec, n) for n in frames]
+    return {
+        "waveform": keys.reshape(len(parts), 32),
+        "start": np.cumsum([0, *rows[:-1]], dtype=np.int64),
+        "n_frames": np.asarray(frames, np.int64),
+        "checksum": np.array([b.checksum for b in parts.values()], np.uint32),
+        "valid": np.array([b.valid for b in parts.values()], np.uint8),
+    }
+
+
+def _fitting(spec: FeatureSpec, key: str, block: Block) -> Block:
+    """Return a block as it is stored: contiguous, in the stored dtype.
+
+    Raises:
+        ValueError: if it is not of the feature's shape
+    """
+    wide, layers = spec.n_channels, len(spec.layers)
+    shape = (wide,) if spec.is_table else (layers, block.n_frames, wide)
+    has_values = spec.is_table or spec.keeps_frames
+    values, pooled, scale = block.values, block.pooled, block.scale
+    if has_values != (values is not None):
+        msg = f"block {key[:12]} of {spec.short}: expected values {has_values}, got not"
+        raise ValueError(msg)
+    if values is not None:
+        values = np.ascontiguousarray(values.reshape(shape), spec.dtype)
+    if spec.is_table:
+        return Block(values, valid=block.valid)
+    if pooled is None or pooled.shape != (layers, 2, wide):
+        got = None if pooled is None else pooled.shape
+        msg = f"block {key[:12]}: expected pooled {(layers, 2, wide)}, got {got}"
+        raise ValueError(msg)
+    ones = np.ones(layers, np.float32)
+    return Block(
+        values,
+        np.ascontiguousarray(pooled, np.float32),
+        ones if scale is None else np.ascontiguousarray(scale, np.float32),
+        block.valid,
+        block.n_frames,
+    )
+
+
+def _pieces(skeleton: Skeleton, layout: Layout, blocks: list[Block]) -> Iterator[Any]:
+    """Yield the file's bytes from the first to the last."""
+    at = 0
+    for name in sorted(BLOCKS, key=layout.extent):
+        start, end = layout.extent(name)
+        if end == start:
+            continue
+        yield skeleton.read_at(at, start)
+        for block in blocks:
+            yield getattr(block, name).data
+        at = end
+    yield skeleton.read_at(at, layout.size)

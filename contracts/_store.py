@@ -1,7 +1,5 @@
 """One feature in the cache: which utterances it holds, and their numbers."""
 
-import json
-import os
 import platform
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts._shards import Shard, commit, publish, read_commit
+from contracts import _durable
+from contracts._commits import SPEC_FILE, Shard, commit, commits
+from contracts._sealed import seal, unseal
+from contracts.command import repair_command
 from contracts.errors import CacheError
 from contracts.feature import Block, FeatureSpec
 
-SPEC_FILE = "feature.json"
+_LOOKS = 1000  # at a folder that changes while it is read
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Place:
     start: int
     n_frames: int
     checksum: int
-    valid: bool
+    valid: int
 
 
 class FeatureStore:
@@ -41,43 +42,50 @@ class FeatureStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        try:
-            told = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
-            self.spec = FeatureSpec.from_json(told)
-        except (ValueError, KeyError, TypeError) as error:
-            msg = (
-                f"{folder / SPEC_FILE} is broken: {error!r}. Delete the folder "
-                f"{folder} and run: python pipeline.py extract"
-            )
-            raise CacheError(msg) from error
-        self._arrays: dict[tuple[int, str], NDArray[Any] | None] = {}
+        self.spec = read_spec(folder / SPEC_FILE)
+        self._chosen: dict[tuple[int, ...] | None, list[int]] = {}
 
     @classmethod
     def create(cls, folder: Path, spec: FeatureSpec) -> "FeatureStore":
         """Open the folder of a feature, made if it is not there yet."""
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / SPEC_FILE
-        if not path.exists():
-            aside = folder / f".{SPEC_FILE}.tmp-{os.getpid()}"
-            aside.write_text(json.dumps(spec.to_json(), indent=1), encoding="utf-8")
-            publish(aside, path)
+        _durable.make_folders(folder)
+        if not (folder / SPEC_FILE).exists():
+            write_spec(folder, spec)
         return cls(folder)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the mapped files here: another process maps its own."""
+        return {k: v for k, v in self.__dict__.items() if k != "_index"}
 
     @cached_property
     def _index(self) -> tuple[list[Shard], dict[str, Place], dict[str, str]]:
-        shards: list[Shard] = []
+        shards = self._open()
         places: dict[str, Place] = {}
         failed: dict[str, str] = {}
-        for path in sorted(self.folder.glob("*.json")):
-            if path.name == SPEC_FILE:
-                continue
-            told = read_commit(path)
-            failed.update(told["failed"])
-            shard = Shard(self.folder / str(told["shard"]), self.spec, told)
-            for i, (key, *rest) in enumerate(told["utterances"]):
-                places[key] = Place(len(shards), i, *rest)
-            shards.append(shard)
+        for number, shard in enumerate(shards):
+            failed.update(shard.told["failed"])
+            for i, (key, *rest) in enumerate(shard.told["utterances"]):
+                places[key] = Place(number, i, *rest)
         return shards, places, {k: v for k, v in failed.items() if k not in places}
+
+    def _open(self) -> list[Shard]:
+        """Open every committed shard, while a writer may add and take away.
+
+        What moves to another shard is there before the old one goes. Two listings in
+        a row that agree have missed nothing, and no shard between them was removed.
+        """
+        opened: dict[Path, Shard] = {}
+        listed = commits(self.folder)
+        for _ in range(_LOOKS):
+            try:
+                opened |= {p: Shard(p, self.spec) for p in listed if p not in opened}
+            except FileNotFoundError:
+                listed = commits(self.folder)
+                continue
+            before, listed = listed, commits(self.folder)
+            if before == listed:
+                break
+        return [opened[path] for path in listed if path in opened]
 
     @property
     def shards(self) -> list[Shard]:
@@ -105,37 +113,36 @@ class FeatureStore:
         }
         commit(self.folder, self.spec, blocks, failed, made)
         self.__dict__.pop("_index", None)
-        self._arrays.clear()
 
     def sweep(self) -> None:
         """Remove what a killed writer left; only under the cache's lock."""
-        for path in self.folder.glob(".*.tmp-*"):
-            path.unlink(missing_ok=True)
+        _durable.sweep(self.folder)
 
-    def _array(self, shard: int, name: str) -> NDArray[Any] | None:
-        if (shard, name) not in self._arrays:
-            self._arrays[shard, name] = getattr(self.shards[shard], name)()
-        return self._arrays[shard, name]
-
-    def _place(self, key: str) -> Place:
-        place = self.places.get(key)
+    def _place(self, key: str) -> tuple[Shard, Place]:
+        shards, places, failed = self._index
+        place = places.get(key)
         if place is None:
-            why = self.failed.get(key, "never extracted")
+            why = failed.get(key, "never extracted")
             msg = (
                 f"{self.spec.short} holds nothing for waveform {key[:12]}: {why}. "
                 f"Run: python pipeline.py extract --feature {self.spec.name}"
             )
             raise CacheError(msg)
-        return place
+        return shards[place.shard], place
 
     def positions(self, layers: Sequence[int] | None) -> list[int]:
         """Turn layer numbers into positions; None: 1..L (all where there is no 1..L).
 
+        What was asked before is known.
+
         Raises:
             CacheError: if a layer is not stored
         """
+        asked = None if layers is None else tuple(layers)
+        if asked in self._chosen:
+            return self._chosen[asked]
         stored = self.spec.layers
-        wanted = layers if layers is not None else ([n for n in stored if n] or stored)
+        wanted = asked if asked is not None else ([n for n in stored if n] or stored)
         missing = [n for n in wanted if n not in stored]
         if missing:
             msg = (
@@ -143,16 +150,15 @@ class FeatureStore:
                 f"{list(stored)}. Run: python pipeline.py extract --layers all"
             )
             raise CacheError(msg)
-        return [stored.index(n) for n in wanted]
+        self._chosen[asked] = [stored.index(n) for n in wanted]
+        return self._chosen[asked]
 
     def frames(self, key: str, layers: Sequence[int] | None) -> NDArray[Any]:
         """Return ``(layer, channel, frame)``, a view of the file where it can be."""
-        place = self._place(key)
-        values = self._array(place.shard, "values")
-        scale = self._array(place.shard, "scale")
-        n = len(self.spec.layers)
-        block = values[place.start : place.start + n * place.n_frames]  # type: ignore[index]
-        block = block.reshape(n, place.n_frames, -1)
+        shard, place = self._place(key)
+        n, scale = len(self.spec.layers), shard.scale
+        block = shard.values[place.start : place.start + n * place.n_frames]
+        block = block.reshape(n, place.n_frames, self.spec.n_channels)
         chosen = self.positions(layers)
         if chosen == list(range(chosen[0], chosen[0] + len(chosen))):
             block = block[chosen[0] : chosen[0] + len(chosen)]  # stays a view
@@ -170,22 +176,46 @@ class FeatureStore:
         chosen = self.positions(layers)
         places = [self._place(key) for key in keys]
         out = np.empty((len(places), len(chosen), 2, self.spec.n_channels), np.float32)
-        for i, place in enumerate(places):
-            out[i] = self._array(place.shard, "pooled")[place.position, chosen]  # type: ignore[index]
+        for i, (shard, place) in enumerate(places):
+            out[i] = shard.pooled[place.position, chosen]
         return out
 
     def table(self, keys: Iterable[str]) -> NDArray[np.float32]:
         """Return ``(utterance, channel)``; rows that are not valid hold NaN."""
         places = [self._place(key) for key in keys]
         out = np.empty((len(places), self.spec.n_channels), np.float32)
-        for i, place in enumerate(places):
-            out[i] = self._array(place.shard, "values")[place.start]  # type: ignore[index]
+        for i, (shard, place) in enumerate(places):
+            out[i] = shard.values[place.start]
         return out
 
     def valid(self, keys: Iterable[str]) -> NDArray[np.bool_]:
         """Return ``(utterance,)``: whether the numbers are to be believed."""
-        return np.array([self._place(key).valid for key in keys], bool)
+        return np.array([self._place(key)[1].valid for key in keys], bool)
 
     def n_frames(self, keys: Iterable[str]) -> NDArray[np.int64]:
         """Return ``(utterance,)``: frames of each."""
-        return np.array([self._place(key).n_frames for key in keys], np.int64)
+        return np.array([self._place(key)[1].n_frames for key in keys], np.int64)
+
+
+def read_spec(path: Path) -> FeatureSpec:
+    """Read what a feature is, from its folder's ``feature.json``.
+
+    Raises:
+        FileNotFoundError: if it is not there
+        CacheError: if it is broken, or of another format
+    """
+    try:
+        told = unseal(path.read_bytes(), path)
+        del told["format"]
+        return FeatureSpec.from_json(told)
+    except FileNotFoundError:
+        raise
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        again = repair_command(path.parents[2])
+        msg = f"{path} is broken: {error}. Run: {again}"
+        raise CacheError(msg) from error
+
+
+def write_spec(folder: Path, spec: FeatureSpec) -> None:
+    """Publish what a feature is."""
+    _durable.publish(folder / SPEC_FILE, [seal(spec.to_json(), indent=1)])

@@ -6,6 +6,8 @@ On disk::
     <cache>/features/NAME@FINGERPRINT/         one folder per feature and settings
         feature.json                           what it is (``FeatureSpec``)
         <shard>.h5, <shard>.json               data, and the commit that makes it true
+    <cache>/notes/<corpus>.txt                 what was odd, for people
+    <cache>/quarantine/                        what ``cache repair`` took out
     <cache>/lock                               held by the one that writes
 
 The Python door, from the checkout or with it on PYTHONPATH::
@@ -21,20 +23,25 @@ The Python door, from the checkout or with it on PYTHONPATH::
 import fcntl
 import os
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
+from contracts import _durable
 from contracts import manifest as manifests
-from contracts._store import SPEC_FILE, FeatureStore
-from contracts.command import CACHE
+from contracts._commits import SPEC_FILE, commits
+from contracts._store import FeatureStore as FeatureStore
+from contracts.command import CACHE, repair_command
 from contracts.errors import CacheError, listing
-from contracts.feature import FeatureReference, FeatureSpec
+from contracts.feature import FeatureReference, FeatureSpec, encoder_matches
 from contracts.manifest import Manifest
 from contracts.view import View
+
+__all__ = ["Cache", "FeatureStore", "encoder_matches", "sizes"]
 
 _EXTRACT = "python pipeline.py extract"
 
@@ -77,9 +84,27 @@ class Cache:
 
     @cached_property
     def stores(self) -> list[FeatureStore]:
-        """Every feature in the cache."""
-        folders = sorted((self.folder / "features").glob(f"*/{SPEC_FILE}"))
-        return [FeatureStore(path.parent) for path in folders]
+        """Every feature in the cache.
+
+        Raises:
+            CacheError: if one is broken, or of another format
+        """
+        out = []
+        for folder in self.feature_folders():
+            with suppress(FileNotFoundError):  # swept away since it was listed
+                out.append(FeatureStore(folder))
+                continue
+            if commits(folder):
+                msg = (
+                    f"{folder / SPEC_FILE} is missing, and the features beside it need "
+                    f"it. Run: {repair_command(self.folder)}"
+                )
+                raise CacheError(msg)
+        return out
+
+    def feature_folders(self) -> list[Path]:
+        """List the folders of features, finished or not."""
+        return sorted(p for p in (self.folder / "features").glob("*@*") if p.is_dir())
 
     def view(
         self, *corpora: str, variants: bool = False, encoder: str | None = None
@@ -113,6 +138,8 @@ class Cache:
     def resolve(self, feature: str, view: View, encoder: str | None) -> FeatureStore:
         """Find the one store that a reference means for the utterances of a view.
 
+        Where several would do and one alone keeps frames, that one is meant.
+
         Raises:
             CacheError: if there is none, or several: the message lists them
         """
@@ -123,6 +150,7 @@ class Cache:
         asked = [s for s in here if s.spec.fingerprint.startswith(want.fingerprint)]
         if encoder and any(s.spec.encoder for s in asked):
             asked = [s for s in asked if encoder_matches(s.spec, encoder)]
+        asked = _fullest(asked, keys)
         if len(asked) == 1:
             return asked[0]
         if asked:
@@ -163,15 +191,11 @@ class Cache:
         Raises:
             CacheError: if somebody else is writing, or the folder cannot be written
         """
+        _durable.make_folders(self.folder)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            msg = (
-                f"cannot write to cache {self.folder}: {error.strerror}. "
-                "Choose another with --cache DIR"
-            )
-            raise CacheError(msg) from error
+            raise _durable.refusal(self.folder / "lock", error) from error
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -182,36 +206,59 @@ class Cache:
                     "for it, or choose another with --cache DIR"
                 )
                 raise CacheError(msg) from error
-            os.truncate(handle, 0)
-            os.pwrite(handle, str(os.getpid()).encode(), 0)
+            with suppress(OSError):  # a full disk: the lock holds without its name
+                os.truncate(handle, 0)
+                os.pwrite(handle, str(os.getpid()).encode(), 0)
             yield
         finally:
             os.close(handle)
 
     def put_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest of one corpus; under the lock."""
-        for left in (self.folder / "manifest").glob("*.tmp-*"):
-            left.unlink(missing_ok=True)
-        manifests.write_manifest(manifest, self.folder / "manifest")
+        folder = self.folder / "manifest"
+        _durable.make_folders(folder)
+        _durable.sweep(folder)
+        manifests.write_manifest(manifest, folder)
+
+    def put_notes(self, corpus: str, text: str) -> Path:
+        """Replace what is written down of a corpus for people; under the lock."""
+        folder = self.folder / "notes"
+        _durable.make_folders(folder)
+        _durable.sweep(folder)
+        _durable.publish(folder / f"{corpus}.txt", [text.encode()])
+        return folder / f"{corpus}.txt"
 
     def store(self, spec: FeatureSpec) -> FeatureStore:
         """Open a feature for writing, made if it is not there yet; under the lock."""
+        _durable.make_folders(self.folder / "features")
         store = FeatureStore.create(self.folder / "features" / spec.short, spec)
         store.sweep()
         self.__dict__.pop("stores", None)
         return store
 
 
-def encoder_matches(spec: FeatureSpec, encoder: str) -> bool:
-    """Whether a feature was made by an encoder, named as then.
+def _fullest(stores: list[FeatureStore], keys: set[str]) -> list[FeatureStore]:
+    """Choose between stores of which one keeps frames and others what is pooled.
 
-    A hub name is a hub name and a folder a folder: neither stands for the other. The
-    last part alone will do where there is no slash in what is asked for.
+    Frames have what is pooled beside them; but what is pooled counts more where they
+    are not there for every utterance that it is there for.
     """
-    if not spec.encoder:
-        return False
-    folder = spec.provenance.get("folder")
-    if folder and Path(encoder).absolute() == Path(folder):
-        return True
-    whole = str(folder or spec.encoder)
-    return encoder in (spec.encoder, whole.rpartition("/")[2])
+    same = {
+        replace(s.spec, keeps="pooled", dtype="float32").fingerprint
+        for s in stores
+        if not s.spec.is_table
+    }
+    if len(same) != 1 or len(stores) == 1:
+        return stores
+    tried = [keys & (s.places.keys() | s.failed.keys()) for s in stores]
+    full = [s for s, t in zip(stores, tried, strict=True) if t == set.union(*tried)]
+    return [s for s in full if s.spec.keeps_frames] or full or stores
+
+
+def sizes(paths: Iterable[Path]) -> list[tuple[Path, int]]:
+    """Return files with their bytes; one that a writer takes away meanwhile is not."""
+    out = []
+    for path in paths:
+        with suppress(FileNotFoundError):
+            out.append((path, path.stat().st_size))
+    return out

@@ -6,6 +6,7 @@ nothing heavy: what a command needs is imported when it runs, so ``--help`` is q
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,3 +69,9 @@ def device_option(parser: ArgumentParser) -> None:
         default="auto",
         help="to extract on",
     )
+
+
+def repair_command(cache: Path) -> str:
+    """Return the command that mends a cache."""
+    where = "" if cache == CACHE else f" --cache {shlex.quote(str(cache))}"
+    return f"python pipeline.py cache repair{where}"

@@ -9,8 +9,8 @@ is ``""``, a number that is not known is NaN.
 """
 
 import hashlib
+import io
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +18,11 @@ from typing import Any
 
 import pandas as pd
 
+from contracts import _durable
+from contracts._sealed import BLANK, MARK, check_format, flaw, stamp
+from contracts.command import repair_command
 from contracts.errors import ManifestError
+from contracts.feature import FORMAT
 
 VOTE, TRAIT = "vote:", "trait:"
 COLUMNS: dict[str, str] = {
@@ -173,20 +177,26 @@ def manifest_hash(rows: pd.DataFrame) -> str:
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> Path:
-    """Write a manifest under ``folder``, whole or not at all."""
+    """Write a manifest under ``folder``, whole or not at all.
+
+    Raises:
+        CacheError: if it cannot be written; the manifest there was is untouched
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    folder.mkdir(parents=True, exist_ok=True)
+    _durable.make_folders(folder)
     table = pa.Table.from_pandas(complete(manifest.rows), preserve_index=False)
-    told = json.dumps({"corpus": manifest.corpus, **manifest.card}, sort_keys=True)
-    table = table.replace_schema_metadata({"emocache": told})
+    told = {"corpus": manifest.corpus, **manifest.card, "format": FORMAT}
+    text = json.dumps(told, sort_keys=True)
+    # the last words of a Parquet file are these, so that the checksum is found
+    table = table.replace_schema_metadata(None)
+    into = io.BytesIO()
+    with pq.ParquetWriter(into, table.schema, store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"emocache": text, "checksum": BLANK})
     path = folder / f"{manifest.corpus}.parquet"
-    aside = path.with_suffix(f".tmp-{os.getpid()}")
-    pq.write_table(table, aside)
-    with aside.open("rb+") as file:
-        os.fsync(file.fileno())
-    aside.replace(path)
+    _durable.publish(path, [stamp(into.getvalue())])
     return path
 
 
@@ -194,18 +204,26 @@ def read_manifest(path: Path) -> Manifest:
     """Read one manifest.
 
     Raises:
-        ManifestError: if the file is not a manifest
+        ManifestError: if the file is not a manifest, or not as it was written
+        CacheError: if it is of another format
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        data = path.read_bytes()
+        wrong = flaw(data)
+        if wrong and MARK in data:
+            raise ValueError(wrong)
+        table = pq.read_table(pa.BufferReader(data))
         told = json.loads(table.schema.metadata[b"emocache"])
-    except (pa.ArrowInvalid, KeyError, TypeError) as error:
+        check_format(path, told.pop("format", 1))
+        if wrong:
+            raise ValueError(wrong)
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         msg = (
-            f"{path} is no manifest of emocache: {error}. Delete it and run: "
-            "python pipeline.py extract"
+            f"manifest {path} is broken: {error}. "
+            f"Run: {repair_command(path.parents[1])}"
         )
         raise ManifestError(msg) from error
     rows = table.replace_schema_metadata(None).to_pandas()

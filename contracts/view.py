@@ -114,7 +114,7 @@ class View:
         for feature in features:
             store = self._store(feature)
             pins[feature] = store
-            self._columns(feature, store.spec)  # refuses a group that is not there
+            store.spec.columns(FeatureReference.parse(feature).group)  # it is there
             held, failed = store.places, store.failed
             untried = [k not in held and k not in failed for k in keys]
             if any(untried):
@@ -173,8 +173,8 @@ class View:
             CacheError: if the feature is missing, ambiguous or has no frames
         """
         store = self._store(feature, encoder)
-        if store.spec.is_table:
-            self._refuse_kind(feature, "frames", "table")
+        if not store.spec.keeps_frames:
+            self._refuse_frames(feature, store.spec)
         return store.frames(self.manifest["waveform"].iloc[row], layers)
 
     def pooled(
@@ -211,19 +211,8 @@ class View:
         if not store.spec.is_table:
             self._refuse_kind(feature, "a table", "pooled")
         rows = store.table(self._keys())
-        columns = self._columns(feature, store.spec)
+        columns = store.spec.columns(FeatureReference.parse(feature).group)
         return rows if columns is None else rows[:, list(columns)]
-
-    def _columns(self, feature: str, spec: FeatureSpec) -> Sequence[int] | None:
-        """Return the columns that ``NAME:GROUP`` selects, None without a group."""
-        group = FeatureReference.parse(feature).group
-        if not group:
-            return None
-        if group not in spec.groups:
-            groups = list(spec.groups) or "none"
-            msg = f"{spec.name} has no group {group!r}, expected one of {groups}"
-            raise CacheError(msg)
-        return spec.groups[group]
 
     def valid(self, feature: str, encoder: str | None = None) -> NDArray[np.bool_]:
         """Return ``(utterance,)``: False where a feature is not to be believed."""
@@ -232,6 +221,16 @@ class View:
     def n_frames(self, feature: str, encoder: str | None = None) -> NDArray[np.int64]:
         """Return the number of frames of each utterance ``(utterance,)``."""
         return self._store(feature, encoder).n_frames(self._keys())
+
+    def _refuse_frames(self, feature: str, spec: FeatureSpec) -> None:
+        if spec.is_table:
+            self._refuse_kind(feature, "frames", "table")
+        again = self.cache.extract_command(self, spec.name, spec.encoder)
+        msg = (
+            f"{spec.short} keeps what is pooled of its frames and no frames: use "
+            f"view.pooled({feature!r}), or run: {again} --store frames"
+        )
+        raise CacheError(msg)
 
     def _refuse_kind(self, feature: str, asked: str, has: str) -> None:
         msg = f"feature {feature} has no {asked}: use view.{has}({feature!r}) instead"

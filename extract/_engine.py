@@ -1,34 +1,39 @@
 """Run extractors over a manifest and commit what they give, shard by shard.
 
-Utterances are taken by rising length and cut into shards of a fixed size, so that
-what is left after a kill falls into the same shards: a resumed run repeats exactly
-the work that an undisturbed one would have done.
+Where shards are made: in this process, decoding ahead of the computation and writing
+behind it; or in worker processes, one for each core, each of which hears, computes and
+commits shards of its own. A GPU is fed by this process, while workers make what needs
+none. All do the same work and commit through the same door.
 """
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-import numpy as np
+import joblib
 import pandas as pd
-from numpy.typing import NDArray
 
+from contracts import memory
 from contracts.cache import Cache
-from contracts.errors import CacheError, ExtractionError
-from contracts.extraction import Extractor
-from contracts.feature import Block, FeatureSpec
+from contracts.extraction import Extractor, bytes_held, bytes_needed
+from contracts.feature import FeatureSpec
 from contracts.terminal import progress
-from extract import _audio
+from extract import _plan, _probe, _work, _workers
+from extract._plan import Item
+from extract._work import Done, Recipe, Task
 
-FLOAT16_MAX = 65504.0
-_SHARD = {
-    True: (128, float("inf")),
-    False: (32, 240.0),
-}  # is table: utterances, seconds
-_SPARE = 1.05  # of the estimate, for indices and file systems
+POOL_PAYS = 30.0  # seconds of work from which on starting processes is worth it
+_AHEAD = 3  # shards decoded ahead of the one that is computed
+_USABLE = 0.8  # of the memory that is free
+_WORKER_BYTES = 1.5e9  # libraries, buffers and a shard that waits to be written
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 
 @dataclass(frozen=True)
@@ -40,192 +45,234 @@ class Outcome:
         n_new: utterances computed now
         n_before: utterances that were there already
         failed: id -> why there are no numbers
-        seconds_of_audio: computed now
     """
 
     spec: FeatureSpec
     n_new: int
     n_before: int
     failed: Mapping[str, str] = field(default_factory=dict)
-    seconds_of_audio: float = 0.0
 
 
-@dataclass(frozen=True)
-class _Item:
-    key: str
-    id: str
-    path: str
-    start: float | None
-    end: float | None
-    duration: float
-
-
-def items(rows: pd.DataFrame) -> list[_Item]:
-    """List the distinct waveforms of manifest rows, by rising length."""
-    good = rows[rows["problem"] == ""].drop_duplicates("waveform")
-    columns = ("waveform", "id", "path", "start", "end", "duration")
-    told = good[list(columns)].itertuples(index=False, name=None)
-    out = [
-        _Item(k, i, p, None if s != s else s, None if e != e else e, d)
-        for k, i, p, s, e, d in told
-    ]
-    return sorted(out, key=lambda item: (item.duration, item.key))
-
-
-def stored_bytes(spec: FeatureSpec, todo: Sequence[_Item]) -> int:
-    """Estimate what a feature of some utterances takes on disk."""
-    if spec.is_table:
-        return len(todo) * spec.n_channels * 4
-    frames = sum(item.duration / spec.frame_shift + 1 for item in todo)
-    each = len(spec.layers) * spec.n_channels
-    size = np.dtype(spec.dtype).itemsize
-    return int(frames * each * size + len(todo) * each * 2 * 4)
-
-
-def missing(cache: Cache, spec: FeatureSpec, rows: pd.DataFrame) -> list[_Item]:
-    """List waveforms that a feature was not tried for yet, then those that failed."""
-    store = next((s for s in cache.stores if s.spec.short == spec.short), None)
-    if store is None:
-        return items(rows)
-    wanted = [item for item in items(rows) if item.key not in store.places]
-    return [i for i in wanted if i.key not in store.failed] + [
-        i for i in wanted if i.key in store.failed
-    ]
-
-
-def refuse_full_disk(
-    cache: Cache, wanted: Sequence[tuple[FeatureSpec, Sequence[_Item]]]
-) -> None:
-    """Refuse before work starts what cannot fit on the disk.
-
-    Raises:
-        CacheError: saying what is needed and what is there
-    """
-    need = _SPARE * sum(stored_bytes(spec, todo) for spec, todo in wanted)
-    folder = cache.folder
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    if need > free:
-        msg = (
-            f"too little disk for what is asked: {need / 1e9:.1f} GB are needed, "
-            f"{free / 1e9:.1f} GB are free at {folder}. Choose another place with "
-            "--cache DIR, or less with --layers or --limit"
-        )
-        raise CacheError(msg)
-
-
-def shards(spec: FeatureSpec, todo: Sequence[_Item]) -> Iterator[list[_Item]]:
-    """Cut utterances into shards; taking whole shards away leaves the others alike."""
-    most, longest = _SHARD[spec.is_table]
-    shard: list[_Item] = []
-    seconds = 0.0
-    for item in todo:
-        if shard and (len(shard) == most or seconds + item.duration > longest):
-            yield shard
-            shard, seconds = [], 0.0
-        shard.append(item)
-        seconds += item.duration
-    if shard:
-        yield shard
-
-
-def run(cache: Cache, extractor: Extractor, rows: pd.DataFrame) -> Outcome:
-    """Compute one feature for the utterances that lack it, and commit it.
+class Job:
+    """One feature to be made for the utterances of a manifest that lack it.
 
     Args:
         cache: under whose lock this runs
         extractor: the feature
         rows: manifest rows
+        recipe: how another process makes it ready; None: only this one can
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        extractor: Extractor,
+        rows: pd.DataFrame,
+        recipe: Recipe | None = None,
+    ) -> None:
+        self.extractor, self.recipe = extractor, recipe
+        self.spec = extractor.spec
+        self.todo = _plan.missing(cache, self.spec, rows)
+        self.n_before = len(_plan.items(rows)) - len(self.todo)
+        self.failed: dict[str, str] = {}  # waveform hash -> why
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of audio to be done."""
+        return sum(item.duration for item in self.todo)
+
+    @property
+    def can_be_shared(self) -> bool:
+        """Whether worker processes can do it."""
+        if self.recipe is None or self.extractor.device != "cpu":
+            return False
+        # what is reduced is compared with float32, which one process tells of
+        return self.recipe.options.precision == "float32"
+
+    def enter(self, items: Sequence[Item], failed: Mapping[str, str]) -> None:
+        """Note that a shard is done, and move the bar."""
+        self.failed |= failed
+        self.advance(sum(item.duration for item in items), f"{len(self.failed)} failed")
+
+    def outcome(self) -> Outcome:
+        """Sum up."""
+        names = {item.key: item.id for item in self.todo}
+        failed = {names[key]: why for key, why in self.failed.items()}
+        return Outcome(self.spec, len(self.todo) - len(failed), self.n_before, failed)
+
+    def begin(self, cache: Cache, bars: ExitStack) -> None:
+        """Open its folder and its bar."""
+        self.store = cache.store(self.spec)
+        bar = progress(self.spec.name, round(self.seconds), "s of audio")
+        self.advance = bars.enter_context(bar)
+
+
+def run(cache: Cache, extractor: Extractor, rows: pd.DataFrame) -> Outcome:
+    """Compute one feature in this process for the utterances that lack it.
 
     Returns:
         what became of it; utterances that failed are recorded in the cache too
     """
-    spec = extractor.spec
-    todo = missing(cache, spec, rows)
-    store = cache.store(spec)
-    failed: dict[str, str] = {}
-    total = sum(item.duration for item in todo)
-    with (
-        progress(spec.name, round(total), "s of audio") as advance,
-        ThreadPoolExecutor(1) as ahead,
-    ):
-        plan = list(shards(spec, todo))
-        heard = ahead.submit(_listen, plan[0]) if plan else None
-        for i, shard in enumerate(plan):
-            waveforms = heard.result() if heard else []
-            heard = ahead.submit(_listen, plan[i + 1]) if i + 1 < len(plan) else None
-            blocks, bad = _compute(extractor, shard, waveforms)
-            store.commit(blocks, bad, extractor.device)
-            failed |= {item.id: bad[item.key] for item in shard if item.key in bad}
-            advance(sum(item.duration for item in shard), f"{len(failed)} failed")
-    return Outcome(
-        spec, len(todo) - len(failed), len(items(rows)) - len(todo), failed, total
+    return run_all(cache, [Job(cache, extractor, rows)], 1)[0]
+
+
+def run_all(
+    cache: Cache, jobs: Sequence[Job], workers: int | None = None
+) -> list[Outcome]:
+    """Compute features, side by side where there are processes for it.
+
+    Args:
+        cache: under whose lock this runs
+        jobs: the features
+        workers: processes; None: as many as there are cores, if that pays
+
+    Returns:
+        what became of each; utterances that failed are recorded in the cache too
+    """
+    free = free_memory()
+    stop = threading.Event()
+    with ExitStack() as bars, ThreadPoolExecutor(1) as beside:
+        for job in jobs:
+            job.begin(cache, bars)
+        plans = {id(job): _record_too_large(job, free) for job in jobs}
+        n = choose_workers([(job, plans[id(job)]) for job in jobs], workers)
+        shared = [job for job in jobs if n > 1 and job.can_be_shared]
+        fed = [job for job in jobs if job.extractor.device != "cpu"]
+        feeding = [beside.submit(_run_here, j, plans[id(j)], stop) for j in fed]
+        try:
+            large = _run_apart(shared, plans, n, free)
+            for job in jobs:
+                if job not in fed:
+                    left = large[id(job)] if job in shared else plans[id(job)]
+                    _run_here(job, left, stop)
+            for each in feeding:
+                each.result()
+        except BaseException:
+            stop.set()  # what is begun is finished and kept
+            raise
+    cache.__dict__.pop("stores", None)
+    return [job.outcome() for job in jobs]
+
+
+def free_memory() -> float:
+    """Return how many bytes an extraction may take."""
+    return _USABLE * memory.available()
+
+
+def choose_workers(
+    plans: Sequence[tuple[Job, Sequence[Item]]],
+    wanted: int | None,
+    took: float | None = None,
+) -> int:
+    """Decide how many processes work: as many as asked for, if memory has room.
+
+    Asked for none in particular: one for each core, where the work is long enough to
+    make up for starting them, which a trial of each feature tells.
+
+    Args:
+        plans: jobs, and what of each fits into memory
+        wanted: number of processes, if any is asked for
+        took: seconds that one process would need, where that is known
+    """
+    shared = [(job, todo) for job, todo in plans if job.can_be_shared and todo]
+    n = wanted or joblib.cpu_count()  # knows affinities and the quotas of containers
+    n_shards = sum(len(list(_plan.shards(job.spec, todo))) for job, todo in shared)
+    if min(n, n_shards) < 2:
+        return 1
+    if wanted is None and (_seconds(shared) if took is None else took) < POOL_PAYS:
+        return 1
+    each = _WORKER_BYTES + 2 * sum(bytes_held(job.extractor) for job, _ in shared)
+    return max(1, min(n, int(free_memory() / each)))
+
+
+def _seconds(plans: Sequence[tuple[Job, Sequence[Item]]]) -> float:
+    """Estimate how long one process needs; tried only where there is much audio."""
+    audio = [sum(item.duration for item in todo) for _, todo in plans]
+    if sum(audio) < POOL_PAYS:  # nothing is slower than audio
+        return 0.0
+    return sum(
+        seconds / _probe.audio_per_second(job.extractor, todo)
+        for seconds, (job, todo) in zip(audio, plans, strict=True)
     )
 
 
-def _listen(shard: Sequence[_Item]) -> list[NDArray[Any] | ExtractionError]:
-    """Decode a shard; a file that is no longer what the manifest says is an error."""
-    out: list[NDArray[Any] | ExtractionError] = []
-    for item in shard:
-        try:
-            decoded = _audio.decode(Path(item.path), item.start, item.end)
-        except ExtractionError as error:
-            out.append(error)
-            continue
-        if _audio.waveform_hash(decoded) != item.key:
-            msg = f"{item.path} was replaced while this ran: run extract again"
-            out.append(ExtractionError(msg))
-            continue
-        out.append(_audio.resample(decoded))
-    return out
-
-
-def _compute(
-    extractor: Extractor,
-    shard: Sequence[_Item],
-    heard: Sequence[NDArray[Any] | ExtractionError],
-) -> tuple[dict[str, Block], dict[str, str]]:
-    """Turn waveforms into blocks; what cannot be is named with its reason."""
-    good = [i for i, w in enumerate(heard) if not isinstance(w, ExtractionError)]
-    results: dict[int, Any] = dict(enumerate(heard))
-    waveforms = [heard[i] for i in good]
-    if waveforms:
-        results |= dict(zip(good, extractor(waveforms), strict=True))  # type: ignore[arg-type]
-    blocks, failed = {}, {}
-    for i, item in enumerate(shard):
-        result = results[i]
-        if not isinstance(result, ExtractionError) and not extractor.spec.is_table:
-            result = _frames_block(extractor.spec, result)
-        elif not isinstance(result, ExtractionError):
-            row = np.array(result, np.float32)
-            valid = bool(np.isfinite(row).all())
-            row[~np.isfinite(row)] = np.nan
-            result = Block(row, valid=valid)
-        if isinstance(result, ExtractionError):
-            failed[item.key] = str(result)
+def fitting(job: Job, free: float) -> tuple[list[Item], dict[str, str]]:
+    """Return what fits into so much memory, and why the rest does not, by its keys."""
+    fits, failed = [], {}
+    for item in job.todo:
+        need = bytes_needed(job.extractor, item.duration)
+        if need <= free:
+            fits.append(item)
         else:
-            blocks[item.key] = result
-    return blocks, failed
+            failed[item.key] = _work.too_large(item.duration, need, free)
+    return fits, failed
 
 
-def _frames_block(
-    spec: FeatureSpec, frames: NDArray[np.float32]
-) -> Block | ExtractionError:
-    """Pool and cast ``(layer, frame, channel)``; a layer that overflows is scaled."""
-    import torch
+def _record_too_large(job: Job, free: float) -> list[Item]:
+    """Record utterances that cannot fit into memory as failed; return the others."""
+    fits, failed = fitting(job, free)
+    if failed:
+        job.store.commit({}, failed, job.extractor.device)
+        job.enter([item for item in job.todo if item.key in failed], failed)
+    return fits
 
-    values = torch.as_tensor(np.ascontiguousarray(frames))
-    if not bool(torch.isfinite(values).all()):
-        return ExtractionError(f"{spec.name} is not finite")
-    deviation, mean = torch.std_mean(values, dim=1, correction=0)
-    pooled = torch.stack([mean, deviation], dim=1).numpy()
-    if spec.dtype != "float16":
-        return Block(values.numpy(), pooled)
-    largest = values.abs().amax(dim=(1, 2))
-    if float(largest.max()) <= FLOAT16_MAX:
-        return Block(values.half().numpy(), pooled)
-    exponent = torch.ceil(torch.log2(largest / FLOAT16_MAX)).clamp(min=0)
-    scale = torch.exp2(exponent)  # per layer, a power of two: no digit is lost
-    stored = (values / scale[:, None, None]).half().numpy()
-    return Block(stored, pooled, scale.numpy().astype(np.float32))
+
+def _run_apart(
+    jobs: Sequence[Job], plans: Mapping[int, Sequence[Item]], n: int, free: float
+) -> dict[int, list[Item]]:
+    """Make shards in worker processes; return what is too large to share memory."""
+    tasks: list[Task] = []
+    large: dict[int, list[Item]] = {}
+    by_folder = {job.store.folder: job for job in jobs}
+    for job in jobs:
+        share = free / n
+        needs = [bytes_needed(job.extractor, i.duration) for i in plans[id(job)]]
+        told = list(zip(plans[id(job)], needs, strict=True))
+        large[id(job)] = [item for item, need in told if need > share]
+        todo = [item for item, need in told if need <= share]
+        if job.recipe is not None:
+            shards = _plan.shards(job.spec, todo)
+            tasks += [Task(job.recipe, job.store.folder, tuple(s)) for s in shards]
+
+    def enter(task: Task, done: Done) -> None:
+        by_folder[task.folder].enter(task.items, done.failed)
+
+    if tasks:
+        _workers.run(tasks, min(n, len(tasks)), enter)
+    return large
+
+
+def _run_here(job: Job, todo: Sequence[Item], stop: threading.Event) -> None:
+    """Make shards in this process: decode ahead and, for a GPU, write behind.
+
+    On a CPU, a shard is written before the next one is computed: a GPU would wait.
+    """
+    plan = list(_plan.shards(job.spec, todo))
+    device = job.extractor.device
+    with ThreadPoolExecutor(_AHEAD) as hearing, ThreadPoolExecutor(1) as writing:
+        written: Future[None] | None = None
+        for shard, heard in zip(plan, _ahead(hearing, _work.listen, plan), strict=True):
+            blocks, failed = _work.compute(job.extractor, shard, heard)
+            if written is not None:
+                written.result()
+            written = writing.submit(job.store.commit, blocks, failed, device)
+            if device == "cpu":
+                written.result()
+            job.enter(shard, failed)
+            if stop.is_set():
+                break
+        if written is not None:
+            written.result()
+
+
+def _ahead(
+    pool: Executor, call: Callable[[_In], _Out], things: Iterable[_In]
+) -> Iterator[_Out]:
+    """Call in order, some calls ahead of what is taken."""
+    running: deque[Future[_Out]] = deque()
+    for thing in things:
+        running.append(pool.submit(call, thing))
+        if len(running) > _AHEAD:
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from contracts.cache import Cache
+from contracts.cache import Cache, sizes
 from contracts.errors import CacheError
 from contracts.terminal import table
 
@@ -37,17 +37,17 @@ def as_text(told: dict[str, Any]) -> str:
         ]
         for c in told["corpora"]
     ]
-    heads = ["feature", "utterances", "failed", "layers", "channels", "dtype", "MB"]
+    heads = ["feature", "utterances", "failed", "layers", "channels", "keeps", "dtype"]
     features = [
         [
             *(f[k] for k in ("short", "utterances", "failed", "layers", "channels")),
-            *(f["dtype"], f"{f['bytes'] / 1e6:.1f}", f["encoder"]),
+            *(f["keeps"], f["dtype"], f"{f['bytes'] / 1e6:.1f}", f["encoder"]),
             "untrained" if f["untrained"] else "",
         ]
         for f in told["features"]
     ]
     first = table(["corpus", "utterances", "speakers", "hours", "problems"], corpora)
-    return f"{first}\n\n{table([*heads, 'encoder', ''], features)}"
+    return f"{first}\n\n{table([*heads, 'MB', 'encoder', ''], features)}"
 
 
 def _corpus(cache: Cache, name: str) -> dict[str, Any]:
@@ -71,10 +71,11 @@ def _stores(cache: Cache) -> list[dict[str, Any]]:
             "untrained": s.spec.untrained,
             "layers": len(s.spec.layers),
             "channels": s.spec.n_channels,
+            "keeps": "table" if s.spec.is_table else s.spec.keeps,
             "dtype": s.spec.dtype,
             "utterances": len(s.places),
             "failed": len(s.failed),
-            "bytes": sum(p.stat().st_size for p in s.folder.iterdir()),
+            "bytes": sum(n for _, n in sizes(s.folder.iterdir())),
             "settings": dict(s.spec.settings),
         }
         for s in cache.stores

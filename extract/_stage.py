@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,10 +11,13 @@ from contracts import plugins
 from contracts.cache import Cache
 from contracts.command import AUDIO
 from contracts.errors import ExtractionError, ManifestError, PluginError, listing
-from contracts.extraction import Extractor, Options
+from contracts.extraction import Extractor, Options, remarks
+from contracts.feature import FeatureSpec
 from contracts.terminal import count, say, warn
-from extract import _engine, _scan
+from extract import _engine, _plan, _scan
+from extract._engine import Job
 from extract._scan import Scan
+from extract._work import Recipe
 
 
 def recognised(audio: Path) -> tuple[dict[str, Path], list[str]]:
@@ -135,7 +139,7 @@ def scan_all(
             continue
         if keep:
             cache.put_manifest(scan.manifest)
-        _say_scan(scan, cache.folder / "notes" / f"{corpus}.txt" if keep else None)
+        _say_scan(scan, cache if keep else None)
         scans.append(scan)
         faults += scan.faults
     if not scans:
@@ -144,8 +148,8 @@ def scan_all(
     return scans, faults
 
 
-def _say_scan(scan: Scan, path: Path | None) -> None:
-    """Say what was found and what is odd; write it down with every name."""
+def _say_scan(scan: Scan, cache: Cache | None) -> None:
+    """Say what was found and what is odd; write it with every name into a cache."""
     rows = scan.manifest.rows
     hours = rows["duration"].sum() / 3600
     speakers = len(set(rows["speaker"]) - {""})
@@ -159,30 +163,24 @@ def _say_scan(scan: Scan, path: Path | None) -> None:
         notes.append(_scan.Note(f"{len(left)} files are no utterances", tuple(left)))
     for note in notes:
         warn(f"  {note.text()}")
-    if path is not None and any(len(note.names) > 10 for note in notes):
-        path.parent.mkdir(exist_ok=True)
+    if cache is not None and any(len(note.names) > 10 for note in notes):
         text = "\n".join(f"{n.what}:\n  " + "\n  ".join(n.names) for n in notes)
-        path.write_text(text + "\n", encoding="utf-8")
+        path = cache.put_notes(scan.manifest.corpus, text + "\n")
         warn(f"  every name is in {path}")
 
 
 def make_features(
-    cache: Cache, frames: Sequence[pd.DataFrame], names: Sequence[str], options: Options
+    cache: Cache,
+    frames: Sequence[pd.DataFrame],
+    names: Sequence[str],
+    options: Options,
+    workers: int | None = None,
 ) -> list[tuple[str, str]]:
     """Make every feature that can be had; return what could not, with its reason."""
     rows = pd.concat(list(frames), ignore_index=True)
-    faults: list[tuple[str, str]] = []
-    ready: list[Extractor] = []
-    for name in names:
-        try:
-            ready.append(plugins.load("features", name).load(options))
-        except ExtractionError as error:
-            faults.append((name, str(error)))
-    ready.sort(key=lambda e: not e.spec.is_table)  # what is quick comes first
-    wanted = [(e.spec, _engine.missing(cache, e.spec, rows)) for e in ready]
-    _engine.refuse_full_disk(cache, wanted)
-    for extractor in ready:
-        outcome = _engine.run(cache, extractor, rows)
+    jobs, faults = prepare(cache, rows, names, options)
+    _plan.refuse_full_disk(cache, [(job.spec, job.todo) for job in jobs])
+    for outcome in _engine.run_all(cache, jobs, workers):
         spec, before = outcome.spec, outcome.n_before
         say(
             f"{spec.describe()}: {count(outcome.n_new, 'utterance')} extracted"
@@ -190,7 +188,50 @@ def make_features(
             + (f", {len(outcome.failed)} failed" if outcome.failed else "")
         )
         faults += [(i, f"{spec.name}: {why}") for i, why in outcome.failed.items()]
+    for job in jobs:
+        for remark in remarks(job.extractor):
+            warn(f"{job.spec.name}: {remark}")
     return faults
+
+
+def prepare(
+    cache: Cache, rows: pd.DataFrame, names: Sequence[str], options: Options
+) -> tuple[list[Job], list[tuple[str, str]]]:
+    """Load features, and say what each lacks.
+
+    Returns:
+        one job per feature, quick ones first, and ``(feature, why)`` for those that
+        cannot be had
+    """
+    jobs: list[Job] = []
+    faults: list[tuple[str, str]] = []
+    for name in names:
+        try:
+            extractor: Extractor = plugins.load("features", name).load(options)
+        except ExtractionError as error:
+            faults.append((name, str(error)))
+            continue
+        spec = extractor.spec
+        recipe = Recipe(name, options, spec.fingerprint)
+        job = Job(cache, extractor, rows, recipe)
+        beside = _with_frames(cache, spec) if job.todo else None
+        if beside is not None and not _plan.missing(cache, beside, rows):
+            say(f"{spec.name}: {beside.describe()} holds what is pooled already")
+            continue
+        jobs.append(job)
+    jobs.sort(key=lambda job: not job.spec.is_table)
+    return jobs, faults
+
+
+def _with_frames(cache: Cache, spec: FeatureSpec) -> FeatureSpec | None:
+    """Find a feature in the cache that holds more than this: the frames as well."""
+    if spec.is_table or spec.keeps_frames:
+        return None
+    for store in cache.stores:
+        same = replace(store.spec, keeps="pooled", dtype="float32")
+        if store.spec.keeps_frames and same.fingerprint == spec.fingerprint:
+            return store.spec
+    return None
 
 
 def say_faults(faults: Sequence[tuple[str, str]]) -> int:

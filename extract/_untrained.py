@@ -12,6 +12,7 @@ from contracts.errors import ExtractionError
 
 if TYPE_CHECKING:
     from transformers import Wav2Vec2Model
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 DEMO = "demo"
 _GEOMETRIES: dict[str, dict[str, Any]] = {
@@ -24,6 +25,13 @@ _GEOMETRIES: dict[str, dict[str, Any]] = {
         "num_conv_pos_embeddings": 16,
         "num_conv_pos_embedding_groups": 4,
     },
+}
+
+_WHISPER = {  # small and quick; its window and its mel bands are those of Whisper
+    "d_model": 64,
+    "encoder_layers": 4,
+    "encoder_attention_heads": 4,
+    "encoder_ffn_dim": 128,
 }
 
 
@@ -52,6 +60,22 @@ def make_untrained(geometry: str = DEMO, seed: int = 0) -> Wav2Vec2Model:
         torch.manual_seed(seed)
         config = Wav2Vec2Config(**_GEOMETRIES[geometry], untrained=True)
         model: Wav2Vec2Model = Wav2Vec2Model(config).eval()
+    return model
+
+
+def make_untrained_whisper(seed: int = 0) -> WhisperEncoder:
+    """Make an encoder of Whisper's, small and quick, with random weights.
+
+    The same seed gives the same weights; torch's own random state stays as it was.
+    """
+    import torch
+    from transformers import WhisperConfig
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        config = WhisperConfig(**_WHISPER, untrained=True)
+        model: WhisperEncoder = WhisperEncoder(config).eval()
     return model
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from contracts.command import (
 )
 from contracts.errors import ExtractionError, ManifestError
 from contracts.terminal import say
+from extract._cache_commands import CACHE
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -77,8 +77,9 @@ def _extract_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--encoder",
         metavar="NAME_OR_FOLDER",
-        help="pretrained encoder of wav2vec2: hub name or local folder; demo: a small "
-        "untrained one; none: facebook/wav2vec2-base",
+        help="pretrained encoder of wav2vec2 or whisper: hub name or local folder; "
+        "demo: a small untrained one; none: facebook/wav2vec2-base, "
+        "openai/whisper-base",
     )
     parser.add_argument("--revision", metavar="REV", help="of the encoder on the hub")
     parser.add_argument(
@@ -87,7 +88,31 @@ def _extract_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--dtype", choices=("float16", "float32"), default="float16", help="of frames"
     )
+    parser.add_argument(
+        "--store",
+        choices=("frames", "pooled"),
+        default="frames",
+        help="frames and what is pooled of them, or mean and deviation alone",
+    )
     device_option(parser)
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "float16", "bfloat16"),
+        default="float32",
+        help="of the encoder's matrix products; less than float32 is for GPUs, "
+        "changes the numbers and says by how much",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes on the CPU; none: one per core where that pays",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what it would take, in time and disk, and write nothing",
+    )
     parser.add_argument(
         "--limit",
         type=int,
@@ -101,42 +126,36 @@ def extract(chosen: Namespace) -> int:
     from contracts import plugins
     from contracts.cache import Cache
     from contracts.extraction import Options
-    from extract import _stage
+    from extract import _estimate, _stage
 
     names = list(dict.fromkeys(chosen.feature or FEATURES))
     plugins.check("features", names)
-    if chosen.limit is not None and chosen.limit < 1:
-        msg = f"bad --limit {chosen.limit}: expected a number above 0"
-        raise ManifestError(msg)
+    for option in ("limit", "workers"):
+        value = getattr(chosen, option)
+        if value is not None and value < 1:
+            msg = f"bad --{option} {value}: expected a number above 0"
+            raise ManifestError(msg)
     options = Options(
         chosen.encoder,
         chosen.revision,
         parse_layers(chosen.layers),
         chosen.dtype,
         chosen.device,
+        chosen.store,
+        chosen.precision,
     )
     cache = Cache(chosen.cache)
     roots = _stage.choose_roots(chosen.corpus, chosen.root, cache)
+    if chosen.dry_run:
+        scans, faults = _stage.scan_all(cache, roots, chosen.limit, keep=False)
+        rows = [scan.manifest.rows for scan in scans]
+        faults += _estimate.say_estimate(cache, rows, names, options, chosen.workers)
+        return _stage.say_faults(faults)
     with cache.lock():
         scans, faults = _stage.scan_all(cache, roots, chosen.limit)
         frames = [scan.manifest.rows for scan in scans]
-        faults += _stage.make_features(cache, frames, names, options)
+        faults += _stage.make_features(cache, frames, names, options, chosen.workers)
     return _stage.say_faults(faults)
-
-
-def _cache_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("action", choices=("ls",), help="ls: list what the cache holds")
-    parser.add_argument("--json", action="store_true", help="for other programs")
-    cache_option(parser)
-
-
-def cache_ls(chosen: Namespace) -> int:
-    """List the corpora and features of a cache."""
-    from extract import _listing
-
-    told = _listing.contents(chosen.cache)
-    say(json.dumps(told, indent=1) if chosen.json else _listing.as_text(told))
-    return 0
 
 
 def _inspect_arguments(parser: ArgumentParser) -> None:
@@ -203,17 +222,12 @@ COMMANDS = [
             "--feature egemaps mfcc",
             "python pipeline.py extract --corpus mine --root speech.csv --encoder "
             "facebook/hubert-base-ls960 --layers 0-12",
+            "python pipeline.py extract --feature wav2vec2 --dry-run",
         ),
         _extract_arguments,
         extract,
     ),
-    Command(
-        "cache",
-        "Show what the cache holds.",
-        ("python pipeline.py cache ls", "python pipeline.py cache ls --json"),
-        _cache_arguments,
-        cache_ls,
-    ),
+    CACHE,
     Command(
         "untrained",
         "Save an encoder with random weights to a folder, to try without the hub.",

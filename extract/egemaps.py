@@ -16,7 +16,7 @@ research and teaching, not commercial use.
 
 from __future__ import annotations
 
-import os
+import multiprocessing
 import threading
 import warnings
 from collections.abc import Sequence
@@ -24,6 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+import joblib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,7 +45,9 @@ class Egemaps:
 
     def __init__(self) -> None:
         self._own = threading.local()
-        n_threads = len(os.sched_getaffinity(0))
+        n_threads = joblib.cpu_count()
+        if multiprocessing.parent_process() is not None:  # a worker beside others
+            n_threads = 1
         self._threads = ThreadPoolExecutor(n_threads, "egemaps")
         self.spec = FeatureSpec(
             name="egemaps",

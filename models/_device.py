@@ -2,56 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from pathlib import Path
 
 import torch
 
 from contracts.errors import RunError
-
-_MALLOC = {-4: 0, -1: -1, -2: 2**29}  # no maps, never trim, grow by half a GiB
-_KEPT = 1 / 3  # of the machine's memory: what is held above it goes back
-
-
-@cache
-def keep_pages() -> ctypes.CDLL | None:
-    """Let the C library keep the memory that a training step gives back.
-
-    A step of VGG takes and returns gigabytes; handed to the system and cleared anew
-    each time, that was half of its time. Linux with glibc only; elsewhere nothing
-    happens.
-
-    Returns:
-        the library, where it took it
-    """
-    if not sys.platform.startswith("linux"):
-        return None
-    library = ctypes.CDLL(None)
-    if not (hasattr(library, "mallopt") and hasattr(library, "malloc_trim")):
-        return None
-    for option, value in _MALLOC.items():
-        library.mallopt(option, value)
-    return library
-
-
-def give_back() -> None:
-    """Return kept memory to the system once it is a third of the machine's.
-
-    Batches of ever other lengths leave holes that nothing fits into: without this,
-    what is kept grows until the process is killed.
-    """
-    library = keep_pages()
-    if library is None:
-        return
-    page, pages = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
-    resident = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    if resident > _KEPT * pages:
-        library.malloc_trim(page)
 
 
 @contextmanager

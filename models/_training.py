@@ -19,9 +19,10 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 
 from contracts.errors import RunError
+from contracts.memory import give_back, keep_pages
 from contracts.terminal import Advance, progress
 from contracts.view import View
-from models._device import choose, drawing, give_back, keep_pages, mixed
+from models._device import choose, drawing, mixed
 from models._maps import batches, by_length, pinned
 from models._tables import BaseHead, codes
 

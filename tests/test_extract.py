@@ -19,7 +19,7 @@ import pipeline
 from contracts.cache import Cache
 from contracts.errors import ExtractionError
 from contracts.feature import FeatureSpec
-from extract import _engine
+from extract import _engine, _plan
 from extract.commands import parse_layers
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -502,18 +502,18 @@ def test_whole_shards_taken_away_leave_the_others_alike(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     todo = sorted(
         (
-            _engine._Item(f"{i:04d}", "", "", None, None, float(d))
+            _plan.Item(f"{i:04d}", "", "", None, None, float(d))
             for i, d in enumerate(rng.gamma(2, 20, 300))
         ),
         key=lambda item: (item.duration, item.key),
     )
-    plan = list(_engine.shards(Loud.spec, todo))
+    plan = list(_plan.shards(Loud.spec, todo))
 
     done = {i for i in range(len(plan)) if rng.random() < 0.5}
     left = [item for i, shard in enumerate(plan) if i not in done for item in shard]
 
     assert len(plan) > 20
-    assert list(_engine.shards(Loud.spec, left)) == [
+    assert list(_plan.shards(Loud.spec, left)) == [
         shard for i, shard in enumerate(plan) if i not in done
     ]
 

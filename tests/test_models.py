@@ -407,16 +407,16 @@ def test_kept_memory_goes_back_before_it_is_too_much() -> None:
     code = """
 import torch
 from pathlib import Path
-from models import _device
+from contracts import memory
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 2**20
-_device._KEPT = 0.0
-_device.keep_pages()
+memory._KEPT = 0.0
+memory.keep_pages()
 block = torch.ones(2**27)  # half a GiB
 full = resident()
 del block
 kept = resident()
-_device.give_back()
+memory.give_back()
 print(full - kept < 100, kept - resident() > 400)
 """
     done = subprocess.run(

@@ -1,0 +1,138 @@
+"""Convolutions over ``(frame, channel)``, as matrix products and by FFT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+
+_GELU = ("GELUActivation", "GELU")
+
+Position = Callable[[torch.Tensor, Sequence[int]], torch.Tensor]
+
+
+def in_place(activation: Any) -> Callable[[Any], Any]:
+    """Return an activation that overwrites what it is given, where there is one."""
+    if type(activation).__name__ in _GELU:
+        exact = getattr(activation, "approximate", "none") == "none"
+        if exact:
+            return torch.ops.aten.gelu_.default
+    return activation
+
+
+class Convolution:
+    """One convolution over ``(frame, channel)``, with its norm and activation."""
+
+    def __init__(self, layer: Any) -> None:
+        weight = layer.conv.weight  # (out, in, tap)
+        self.kernel, self.stride = weight.shape[2], layer.conv.stride[0]
+        # (tap, in) x out, as the taps of one window lie behind each other
+        self.weight = weight.permute(2, 1, 0).reshape(-1, weight.shape[0]).contiguous()
+        self.bias = layer.conv.bias
+        self.norm = getattr(layer, "layer_norm", None)
+        self.is_group = isinstance(self.norm, torch.nn.GroupNorm)
+        self.activation = in_place(layer.activation)
+
+    def __call__(
+        self,
+        rows: torch.Tensor,
+        weight: torch.Tensor | None = None,
+        bias: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return ``(frame, channel)``; folded weights stand in for its own."""
+        weight = self.weight if weight is None else weight
+        bias = self.bias if bias is None else bias
+        width, n = rows.shape[1], (len(rows) - self.kernel) // self.stride + 1
+        out = None
+        # a product may not read overlapping rows: so many taps at once as a stride
+        step = self.stride * width
+        for tap in range(0, self.kernel, self.stride):
+            taps = min(self.stride, self.kernel - tap) * width
+            view = rows.as_strided(
+                (n, taps), (step, 1), rows.storage_offset() + tap * width
+            )
+            part = weight[tap * width : tap * width + taps]
+            if out is not None:
+                out.addmm_(view, part)
+            elif bias is not None:
+                out = torch.addmm(bias, view, part)
+            else:
+                out = torch.mm(view, part)
+        if self.norm is not None and not self.is_group:
+            out = self.norm(out)
+        return self.activation(out)
+
+    def folded(self, samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return weight and bias with the group norm of ``(time,)`` in them."""
+        weight = self.weight.double()
+        total = weight.new_zeros(self.kernel)
+        square = weight.new_zeros(self.kernel, self.kernel)
+        windows = samples.unfold(0, self.kernel, self.stride)
+        offset = samples[: 1 << 20].double().mean()  # so that little is cancelled
+        for part in windows.split(1 << 16):
+            centred = part.double() - offset
+            total += centred.sum(dim=0)
+            square += centred.T @ centred
+        mean = total / len(windows)
+        covariance = square / len(windows) - mean[:, None] * mean
+        variance = ((covariance @ weight) * weight).sum(dim=0).clamp_min(0)
+        norm: Any = self.norm
+        gain = norm.weight.double() / torch.sqrt(variance + norm.eps)
+        # the convolution's own bias goes with the mean
+        bias = norm.bias.double() - ((mean + offset) @ weight) * gain
+        return (weight * gain).float(), bias.float()
+
+
+def position(module: Any) -> Position:
+    """Choose how the positional convolution is done."""
+    if hasattr(module, "conv") and getattr(module, "batch_norm", None) is None:
+        return _Overlapping(module)
+
+    def each(rows: torch.Tensor, bounds: Sequence[int]) -> torch.Tensor:
+        parts = [module(rows[None, a:b])[0] for a, b in pairwise(bounds)]
+        return torch.cat(parts)
+
+    return each
+
+
+class _Overlapping:
+    """The grouped positional convolution by FFT, blocks overlapped and saved."""
+
+    def __init__(self, module: Any) -> None:
+        weight, self.bias = module.conv.weight.detach(), module.conv.bias
+        n_out, n_in, self.kernel = weight.shape
+        self.groups = module.conv.groups
+        self.activation = in_place(module.activation)
+        self.size = 1 << (2 * self.kernel - 1).bit_length()
+        # correlation is convolution with the kernel turned round
+        spectrum = torch.fft.rfft(weight.double().flip(2), n=self.size)
+        spectrum = spectrum.to(torch.complex64)
+        spectrum = spectrum.view(self.groups, n_out // self.groups, n_in, -1)
+        # (group, out, in, freq) -> (freq, group, in, out)
+        self.spectrum = spectrum.permute(3, 0, 2, 1).contiguous()
+
+    def __call__(self, rows: torch.Tensor, bounds: Sequence[int]) -> torch.Tensor:
+        """Return ``(row, channel)``."""
+        width, hop = rows.shape[1], self.size - self.kernel + 1
+        blocks, counts = [], []
+        for a, b in pairwise(bounds):
+            n = -(-(b - a) // hop)
+            padded = rows.new_zeros((n - 1) * hop + self.size, width)
+            padded[self.kernel // 2 : self.kernel // 2 + b - a] = rows[a:b]
+            blocks.append(padded.unfold(0, self.size, hop))  # (block, channel, time)
+            counts.append(n)
+        heard = torch.fft.rfft(torch.cat(blocks))
+        heard = heard.view(len(heard), self.groups, width // self.groups, -1)
+        product = heard.permute(3, 1, 0, 2).contiguous() @ self.spectrum
+        # (freq, group, block, out) -> (block, channel, freq)
+        product = product.permute(2, 1, 3, 0).reshape(len(heard), width, -1)
+        valid = torch.fft.irfft(product, n=self.size)[:, :, self.kernel - 1 :]
+        out = torch.empty_like(rows)
+        done = 0
+        for (a, b), n in zip(pairwise(bounds), counts, strict=True):
+            whole = valid[done : done + n].permute(0, 2, 1).reshape(n * hop, width)
+            out[a:b] = whole[: b - a]
+            done += n
+        return self.activation(out.add_(self.bias))
