@@ -95,9 +95,15 @@ def make_folders(path: Path) -> None:
     So is its own name if it is there already: whoever made it may have been killed
     before it was.
     """
-    if not path.is_dir():
-        make_folders(path.parent)
-        make_folder(path)
+    if path.is_dir():
+        try:
+            sync_folder(path.parent)
+        except CacheError as error:
+            if not isinstance(error.__cause__, PermissionError):
+                raise  # a folder above may not be ours to open
+        return
+    make_folders(path.parent)
+    make_folder(path)
     sync_folder(path.parent)
 
 

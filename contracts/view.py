@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -143,6 +144,7 @@ class View:
             self._found[asked] = self.cache.resolve(feature, self, asked[1])
         return self._found[asked]
 
+    @cached_property
     def _keys(self) -> list[str]:
         return list(self.manifest["waveform"])
 
@@ -175,7 +177,7 @@ class View:
         store = self._store(feature, encoder)
         if not store.spec.keeps_frames:
             self._refuse_frames(feature, store.spec)
-        return store.frames(self.manifest["waveform"].iloc[row], layers)
+        return store.frames(self._keys[row], layers)
 
     def pooled(
         self,
@@ -191,7 +193,7 @@ class View:
         store = self._store(feature, encoder)
         if store.spec.is_table:
             self._refuse_kind(feature, "pooled frames", "table")
-        return store.pooled(self._keys(), layers)
+        return store.pooled(self._keys, layers)
 
     def table(self, feature: str, encoder: str | None = None) -> NDArray[np.float32]:
         """Return one vector per utterance ``(utterance, channel)``, float32.
@@ -210,17 +212,17 @@ class View:
         store = self._store(feature, encoder)
         if not store.spec.is_table:
             self._refuse_kind(feature, "a table", "pooled")
-        rows = store.table(self._keys())
+        rows = store.table(self._keys)
         columns = store.spec.columns(FeatureReference.parse(feature).group)
         return rows if columns is None else rows[:, list(columns)]
 
     def valid(self, feature: str, encoder: str | None = None) -> NDArray[np.bool_]:
         """Return ``(utterance,)``: False where a feature is not to be believed."""
-        return self._store(feature, encoder).valid(self._keys())
+        return self._store(feature, encoder).valid(self._keys)
 
     def n_frames(self, feature: str, encoder: str | None = None) -> NDArray[np.int64]:
         """Return the number of frames of each utterance ``(utterance,)``."""
-        return self._store(feature, encoder).n_frames(self._keys())
+        return self._store(feature, encoder).n_frames(self._keys)
 
     def _refuse_frames(self, feature: str, spec: FeatureSpec) -> None:
         if spec.is_table:

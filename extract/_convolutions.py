@@ -30,6 +30,8 @@ class Convolution:
         self.kernel, self.stride = weight.shape[2], layer.conv.stride[0]
         # (tap, in) x out, as the taps of one window lie behind each other
         self.weight = weight.permute(2, 1, 0).reshape(-1, weight.shape[0]).contiguous()
+        before, *_, behind = self.weight.double().chunk(self.kernel)
+        self.outer = (before + behind).float()
         self.bias = layer.conv.bias
         self.norm = getattr(layer, "layer_norm", None)
         self.is_group = isinstance(self.norm, torch.nn.GroupNorm)
@@ -42,9 +44,24 @@ class Convolution:
         bias: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return ``(frame, channel)``; folded weights stand in for its own."""
-        weight = self.weight if weight is None else weight
-        bias = self.bias if bias is None else bias
-        width, n = rows.shape[1], (len(rows) - self.kernel) // self.stride + 1
+        n = (len(rows) - self.kernel) // self.stride + 1
+        if weight is None and (self.kernel, self.stride) == (3, 2) and n > 1:
+            out = self._by_pairs(rows, n)
+        else:
+            weight = self.weight if weight is None else weight
+            out = self._plainly(rows, n, weight, self.bias if bias is None else bias)
+        if self.norm is not None and not self.is_group:
+            out = self.norm(out)
+        return self.activation(out)
+
+    def _plainly(
+        self,
+        rows: torch.Tensor,
+        n: int,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+    ) -> torch.Tensor:
+        width = rows.shape[1]
         out = None
         # a product may not read overlapping rows: so many taps at once as a stride
         step = self.stride * width
@@ -60,9 +77,32 @@ class Convolution:
                 out = torch.addmm(bias, view, part)
             else:
                 out = torch.mm(view, part)
-        if self.norm is not None and not self.is_group:
-            out = self.norm(out)
-        return self.activation(out)
+        return out  # type: ignore[return-value]
+
+    def _by_pairs(self, rows: torch.Tensor, n: int) -> torch.Tensor:
+        """Convolve three taps at stride two, with five products where six are usual.
+
+        Two neighbours share the tap between them: first * a + mid * c and mid * a +
+        last * c are (first - mid) * a + mid * (a + c) and mid * (a + c) + (last - mid)
+        * c. Source: Winograd, Arithmetic Complexity of Computations, 1980, F(2, 2).
+        """
+        width, pairs = rows.shape[1], n // 2
+        before, between, behind = self.weight.split(width)
+        first, mid, last = (rows[i::4][:pairs] for i in (0, 2, 4))
+        out = rows.new_empty(n, self.weight.shape[1])
+        one, other = out[0 : 2 * pairs : 2], out[1 : 2 * pairs : 2]
+        if self.bias is None:
+            torch.mm(mid, self.outer, out=one)
+        else:
+            torch.addmm(self.bias, mid, self.outer, out=one)
+        other.copy_(one)
+        one.addmm_(first - mid, before)
+        other.addmm_(last - mid, behind)
+        out[: 2 * pairs].addmm_(rows[1 : 4 * pairs : 2], between)
+        if n % 2:
+            end = rows[4 * pairs : 4 * pairs + 3]
+            out[-1:] = self._plainly(end, 1, self.weight, self.bias)
+        return out
 
     def folded(self, samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return weight and bias with the group norm of ``(time,)`` in them."""

@@ -23,7 +23,15 @@ from contracts.feature import Block, FeatureSpec
 from extract import _attention, _convolutions, _encoder, _packed, wav2vec2
 from extract._encoder import Encoder, batches
 from extract._untrained import make_untrained, save_untrained
-from tests.encoders import alone, assert_same, matter, speech, values
+from tests.encoders import (
+    PUBLISHED,
+    alone,
+    assert_same,
+    matter,
+    save_as_hub,
+    speech,
+    values,
+)
 
 N_LAYERS = 12
 TINY = {
@@ -326,3 +334,41 @@ def test_a_waveform_without_a_frame_gets_an_error_of_its_own() -> None:
     assert "expected at least 400 samples at 16 kHz, got 399" in str(second)
     assert values(first).shape == (13, 12, 96)
     assert values(third).shape == (13, 1, 96)
+
+
+def test_reduced_precision_is_another_feature_and_says_what_it_changed() -> None:
+    options = {"encoder": "demo", "device": "cpu"}
+    exact = wav2vec2.load(Options(**options))  # type: ignore[arg-type]
+    feature = wav2vec2.load(Options(**options, precision="bfloat16"))  # type: ignore[arg-type]
+
+    assert feature.spec.fingerprint != exact.spec.fingerprint
+    assert feature.spec.settings["precision"] == "bfloat16"
+    assert feature.remarks() == exact.remarks() == []
+    for lengths in ((9_000, 5_000), (7_000,)):
+        feature(speech(*lengths))
+
+    first, second = feature.remarks()
+    assert "bfloat16 deviates from float32 by (relative L2 per layer, 2 of" in first
+    assert "12: " in first
+    assert second.startswith("0 utterances were not finite")
+
+
+def test_what_is_never_padded_has_no_reduced_precision(tmp_path: Path) -> None:
+    published = PUBLISHED["facebook/data2vec-audio-base"]
+    encoder = save_as_hub(published.make_small(), tmp_path / "e")
+
+    with pytest.raises(ExtractionError, match="got --precision float16: leave it out"):
+        wav2vec2.load(Options(encoder=encoder, device="cpu", precision="float16"))
+
+
+def test_memory_is_estimated_by_length_layers_and_what_is_kept() -> None:
+    model = make("wavlm")
+    whole = Encoder(model, True, range(N_LAYERS + 1))
+
+    need = [whole.bytes_needed(n, 2) for n in (16_000, 160_000, 1_600_000)]
+
+    assert 9 * need[0] < need[1] < 11 * need[0]
+    assert whole.bytes_needed(160_000, 0) < need[1] < whole.bytes_needed(160_000, 4)
+    by_distance = whole.bytes_needed(160_000, 0)
+    other = Encoder(make("hubert"), True, range(N_LAYERS + 1))
+    assert by_distance > 2 * other.bytes_needed(160_000, 0)  # tiles of its bias

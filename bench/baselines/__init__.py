@@ -1,0 +1,1 @@
+"""What the benches compare with: each as its users would write it, at its best."""

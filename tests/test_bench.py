@@ -1,0 +1,280 @@
+"""The benches at tiny sizes: they run, and their numbers mean what they say."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.utils.parametrize import remove_parametrizations
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench import __main__ as command
+from bench import _machine, _speech, encoder, extraction, gpu
+from bench._parts import Parts
+from bench._plot import plot
+from bench._timing import Contender, alternate, table
+from bench.baselines import batches, usual
+from extract import _packed
+from extract._encoder import Encoder
+from extract._untrained import make_untrained
+
+OURS_IS = {"ours_is", "ours_is_min", "ours_is_max"}
+
+
+def rows(told):
+    return {row["contender"]: row for row in told["rows"]}
+
+
+# how it is measured
+
+
+def test_contenders_alternate_and_only_runs_are_timed():
+    said = []
+
+    def contender(name, seconds):
+        def run():
+            said.append(name)
+            time.sleep(seconds)
+
+        def after():
+            said.append("after")
+            time.sleep(0.05)
+
+        return Contender(name, run, 1.0, lambda: said.append("warm"), after)
+
+    taken = alternate([contender("a", 0.02), contender("b", 0.01)], 2)
+    once = ["a", "after", "b", "after"]
+    assert said == ["warm", "after", "warm", "after", *once, *once]
+    assert all(0.02 <= s < 0.05 for s in taken["a"])
+    assert all(0.01 <= s < 0.05 for s in taken["b"])
+
+
+def test_a_table_compares_ours_round_by_round():
+    taken = {"theirs": [2.0, 4.0, 8.0], "ours": [1.0, 1.0, 4.0]}
+    told = table("T", "GB/s", taken, {"theirs": 4.0, "ours": 2.0}, "ours", ("ms", 6e3))
+    theirs, ours = told["rows"]
+    assert (theirs["rate_min"], theirs["rate"], theirs["rate_max"]) == (0.5, 1, 2)
+    assert (ours["rate_min"], ours["rate"], ours["rate_max"]) == (0.5, 2, 2)
+    # of the rounds 2/2, 2/1 and 0.5/0.5
+    assert [theirs[k] for k in ("ours_is_min", "ours_is", "ours_is_max")] == [1, 1, 2]
+    assert not OURS_IS & set(ours)
+    assert (theirs["time"], told["each"], told["rounds"]) == (6e3, "ms", 3)
+
+
+BURN = "import time\nwhile time.process_time() < 0.6: pass"
+
+
+def test_what_descends_from_this_process_is_its_own():
+    ticks = os.sysconf("SC_CLK_TCK")
+    before = _machine._own_ticks()
+    end = time.process_time() + 0.3
+    while time.process_time() < end:
+        pass
+    subprocess.run([sys.executable, "-c", BURN], check=True)
+    spent = (_machine._own_ticks() - before) / ticks
+    assert 0.8 < spent < 1.5
+
+
+def test_the_watch_counts_others():
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:  # its own child is adopted when it ends: nobody's from then on
+        if os.fork():
+            os._exit(0)
+        os.read(reader, 1)
+        os.execl(sys.executable, sys.executable, "-c", BURN)
+    os.waitpid(child, 0)
+    with _machine.Watch() as watch:
+        os.write(writer, b"x")
+        time.sleep(1.2)
+    os.close(reader)
+    os.close(writer)
+    assert watch.others > 0.4
+    assert watch.facts()["quiet"].startswith("no")
+
+
+def test_the_parts_of_a_run_count_for_themselves_alone():
+    now = [0.0]
+    parts = Parts(lambda: now[0])
+
+    def inner():
+        now[0] += 2
+
+    owner = SimpleNamespace(inner=inner)
+    with parts.calls((owner, "inner", "in")), parts.part("out"):
+        now[0] += 1
+        owner.inner()
+        now[0] += 4
+    assert parts.seconds == {"out": 5, "in": 2}
+    assert owner.inner is inner
+
+
+def test_signals_are_as_long_as_recordings_of_ravdess():
+    seconds = np.array(_speech.lengths(1440)) / 16_000
+    assert seconds.min() >= 2.9
+    assert seconds.max() <= 5.3
+    assert abs(seconds.mean() - 3.7) < 0.03
+    wave = _speech.utterances(1)[0]
+    assert wave.dtype == np.float32
+    assert 0.05 < np.abs(wave).max() <= 0.7
+    assert np.array_equal(wave, _speech.utterance(len(wave), 0))
+
+
+# what is counted
+
+
+def test_operations_are_those_that_torch_counts():
+    model = make_untrained("demo")
+    model.set_attn_implementation("eager")
+    conv = model.encoder.pos_conv_embed.conv
+    remove_parametrizations(conv, "weight")  # torch's counter cannot see through
+    n_samples = 400 + 320 * 30  # no sample is left over in the last convolution
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, n_samples))
+    [n] = {Encoder(model, False, range(13)).n_frames(n_samples)}
+    beyond = 2 * conv.weight.numel()  # HF makes one frame more and cuts it off
+    assert _packed.flops(model, n) == counter.get_total_flops() - beyond
+    both = encoder.operations(model, [n_samples, n_samples])
+    assert both == pytest.approx(2e-9 * _packed.flops(model, n))
+
+
+# baselines
+
+
+def test_usual_practice_is_padded_to_five_seconds():
+    assert len(usual.padded(np.ones(50_000, np.float32))) == 80_000
+    assert len(usual.padded(np.ones(90_000, np.float32))) == 80_000
+
+
+def test_batches_are_sorted_and_padded():
+    waves = [np.ones(n, np.float32) for n in (5, 3, 4)]
+    told = batches.batches(waves, 2)
+    assert [tuple(b.shape) for b in told] == [(2, 4), (1, 5)]
+    assert told[0].tolist() == [[1, 1, 1, 0], [1, 1, 1, 1]]
+
+
+# the benches
+
+
+def test_encoder():
+    found = encoder.run(1, 2, "demo", products=1)
+    speeds, peak = found.tables
+    names = [encoder.USUAL, encoder.ALONE, encoder.BATCHES, encoder.OURS]
+    assert list(rows(speeds)) == names
+    assert all(set(rows(speeds)[name]) >= OURS_IS for name in names[:3])
+    assert 0 < rows(peak)[encoder.SGEMM]["ours_is"] < 2
+    assert "rate of sgemm" in found.remarks[0]
+    assert {"cores", "torch", "threads", "quiet"} <= set(found.facts)
+
+
+def test_extraction():
+    found = extraction.run(1, 3, "demo", n_shard=2)
+    names = list(rows(found.tables[0]))
+    assert names == [
+        extraction.USUAL,
+        "the same, gzip, array of 3",
+        "the same, gzip, array of 1440",
+        extraction.CAREFUL,
+        extraction.OURS,
+    ]
+    assert "% of the processor time" in found.remarks[0]
+
+
+def test_reading():
+    pytest.importorskip("hdf5plugin", reason="python -m pip install -e .[bench]")
+    from bench import reading
+
+    found = reading.run(1, 4, 3, 64)
+    names = {kind.name for kind in reading.STORES}
+    assert len(names) == 8
+    assert all(set(rows(told)) == names for told in found.tables)
+    assert found.tables[0]["each"] == "ms per utterance"
+    one = reading.Reading([(2, 3, 4)])
+    numbers = np.arange(24, dtype=np.float16).reshape(2, 3, 4)
+
+    class Wrong:
+        name = "wrong"
+
+        def all_layers(self, i, into):
+            return numbers
+
+    right = Wrong()
+    right.name, right.all_layers = "right", lambda i, into: numbers + numbers[0, 0, 1]
+    with pytest.raises(RuntimeError, match="the same numbers"):
+        reading._refuse_other_numbers(one, [Wrong(), right])
+
+
+def test_gpu_runs_on_any_device_and_says_where_there_is_none(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert gpu.run(1).remarks == ["not measured: torch sees no GPU here"]
+    found = gpu.run(1, 3, "demo", device="cpu")
+    assert [len(told["rows"]) for told in found.tables] == [3, 3]
+    for remark in found.remarks[1:]:
+        for part in (
+            "decode",
+            "copy",
+            "encoder",
+            "pool and cast",
+            "copy back",
+            "write",
+        ):
+            assert f"{part} 0." in remark
+
+
+def test_the_peak_of_a_gpu_is_found_by_its_name():
+    told = gpu._share_of_peak("NVIDIA A100-SXM4-80GB", 156_000.0)
+    assert "156.0 TFLOP/s, 50 % of the bfloat16 peak of 312" in told
+    assert "not known" in gpu._share_of_peak("NVIDIA L40", 1.0)
+
+
+# what is shown
+
+
+@pytest.fixture
+def saved(tmp_path):
+    taken = {"theirs, of old": [2.0, 4.0], "ours": [1.0, 1.0]}
+    told = table("A & B", "GB/s", taken, dict.fromkeys(taken, 3.0), "ours")
+    facts = {"cores": 2}
+    path = tmp_path / "told.json"
+    result = {"about": "An example.", "tables": [told], "remarks": ["So."]}
+    path.write_text(json.dumps({"reading": result | {"facts": facts}}))
+    return path
+
+
+def test_what_was_saved_is_shown_and_drawn(saved, tmp_path, capsys):
+    drawn = tmp_path / "plot.svg"
+    command.main(["reading", "--saved", str(saved), "--plot", str(drawn)])
+    said = capsys.readouterr().out
+    assert "theirs, of old" in said
+    assert "3.00 (2.00 to 4.00)" in said
+    assert said.endswith("So.\n\ncores: 2\n\n")
+    command.main(["--saved", str(saved), "--json"])
+    assert json.loads(capsys.readouterr().out) == json.loads(saved.read_text())
+    root = ET.fromstring(drawn.read_text())
+    space = "{http://www.w3.org/2000/svg}"
+    texts = [t.text for t in root.iter(f"{space}text")]
+    assert {"A & B", "theirs, of old", "1.12 (ours 3.00 ×)"} <= set(texts)
+    bars = [r for r in root.iter(f"{space}rect") if "bar" in r.get("class")]
+    assert len(bars) == 2
+    assert float(bars[0].get("width")) < float(bars[1].get("width"))
+
+
+def test_no_bar_leaves_the_drawing():
+    taken = {"a": [1.0, 9.0, 9.0], "ours": [0.1, 5.0, 5.0]}
+    drawn = plot([table("T", "GB/s", taken, dict.fromkeys(taken, 1.0), "ours")])
+    root = ET.fromstring(drawn)
+    width = float(root.get("width"))
+    for line in root.iter("{http://www.w3.org/2000/svg}line"):
+        assert 0 <= float(line.get("x1")) <= float(line.get("x2")) <= width
+
+
+def test_unknown_benches_are_named(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["nothing"])
+    assert "unknown benches ['nothing']" in capsys.readouterr().err
