@@ -133,9 +133,17 @@ def ready(geometry: str, n_files: int) -> int:
 
 
 def share(position: int, n: int, geometry: str, n_files: int) -> None:
-    """Encode every ``n``-th utterance by length, and let the hidden states go."""
+    """Encode one share of the utterances, and let the hidden states go.
+
+    Shares are dealt by length, back and forth, so that all take about as long.
+    """
     waves = sorted(_speech.utterances(n_files), key=len)
-    _encoder(geometry)(waves[position::n])
+    dealt = [
+        wave
+        for i, wave in enumerate(waves)
+        if position in (i % (2 * n), 2 * n - 1 - i % (2 * n))
+    ]
+    _encoder(geometry)(dealt)
     memory.give_back()
 
 

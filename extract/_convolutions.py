@@ -31,7 +31,8 @@ class Convolution:
         # (tap, in) x out, as the taps of one window lie behind each other
         self.weight = weight.permute(2, 1, 0).reshape(-1, weight.shape[0]).contiguous()
         before, *_, behind = self.weight.double().chunk(self.kernel)
-        self.outer = (before + behind).float()
+        self.outer_sum = ((before + behind) / 2).float()
+        self.outer_difference = ((before - behind) / 2).float()
         self.bias = layer.conv.bias
         self.norm = getattr(layer, "layer_norm", None)
         self.is_group = isinstance(self.norm, torch.nn.GroupNorm)
@@ -45,8 +46,8 @@ class Convolution:
     ) -> torch.Tensor:
         """Return ``(frame, channel)``; folded weights stand in for its own."""
         n = (len(rows) - self.kernel) // self.stride + 1
-        if weight is None and (self.kernel, self.stride) == (3, 2) and n > 1:
-            out = self._by_pairs(rows, n)
+        if weight is None and (self.kernel, self.stride) == (3, 2) and n > 2:
+            out = self._by_threes(rows, n)
         else:
             weight = self.weight if weight is None else weight
             out = self._plainly(rows, n, weight, self.bias if bias is None else bias)
@@ -79,29 +80,33 @@ class Convolution:
                 out = torch.mm(view, part)
         return out  # type: ignore[return-value]
 
-    def _by_pairs(self, rows: torch.Tensor, n: int) -> torch.Tensor:
-        """Convolve three taps at stride two, with five products where six are usual.
+    def _by_threes(self, rows: torch.Tensor, n: int) -> torch.Tensor:
+        """Convolve three taps at stride two, with seven products where nine are usual.
 
-        Two neighbours share the tap between them: first * a + mid * c and mid * a +
-        last * c are (first - mid) * a + mid * (a + c) and mid * (a + c) + (last - mid)
-        * c. Source: Winograd, Arithmetic Complexity of Computations, 1980, F(2, 2).
+        Three neighbours share the two taps between them. With those taps d0 to d3 and
+        the outer weights a and c, d0 a + d1 c and d1 a + d2 c and d2 a + d3 c follow
+        from the four products of d0 - d2, d1 + d2, d2 - d1 and d3 - d1.
+        Source: Winograd, Arithmetic Complexity of Computations, 1980, F(3, 2).
         """
-        width, pairs = rows.shape[1], n // 2
+        width, threes = rows.shape[1], n // 3
         before, between, behind = self.weight.split(width)
-        first, mid, last = (rows[i::4][:pairs] for i in (0, 2, 4))
+        d0, d1, d2, d3 = (rows[i::6][:threes] for i in (0, 2, 4, 6))
         out = rows.new_empty(n, self.weight.shape[1])
-        one, other = out[0 : 2 * pairs : 2], out[1 : 2 * pairs : 2]
+        one, two, three = (out[i : 3 * threes : 3] for i in range(3))
         if self.bias is None:
-            torch.mm(mid, self.outer, out=one)
+            torch.mm(d1 + d2, self.outer_sum, out=two)
         else:
-            torch.addmm(self.bias, mid, self.outer, out=one)
-        other.copy_(one)
-        one.addmm_(first - mid, before)
-        other.addmm_(last - mid, behind)
-        out[: 2 * pairs].addmm_(rows[1 : 4 * pairs : 2], between)
-        if n % 2:
-            end = rows[4 * pairs : 4 * pairs + 3]
-            out[-1:] = self._plainly(end, 1, self.weight, self.bias)
+            torch.addmm(self.bias, d1 + d2, self.outer_sum, out=two)
+        difference = (d2 - d1) @ self.outer_difference
+        torch.add(two, difference, out=one)
+        three.copy_(one)
+        two.sub_(difference)
+        one.addmm_(d0 - d2, before)
+        three.addmm_(d3 - d1, behind)
+        out[: 3 * threes].addmm_(rows[1 : 6 * threes : 2], between)
+        if n % 3:
+            end = rows[6 * threes :]
+            out[3 * threes :] = self._plainly(end, n % 3, self.weight, self.bias)
         return out
 
     def folded(self, samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

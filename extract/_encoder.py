@@ -23,7 +23,7 @@ from contracts.feature import Block, FeatureSpec
 from extract import _attention, _packed, _padded
 from extract._blocks import Collector
 
-BATCH_FRAMES = {"cpu": 1_600, "cuda": 16_000}  # of 20 ms, by device
+BATCH_FRAMES = {"cpu": 2_400, "cuda": 16_000}  # of 20 ms, by device
 PADDED_FRAMES = 6_000  # longer utterances are packed on any device: two minutes
 _PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
