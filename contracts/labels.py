@@ -6,17 +6,18 @@ A map is a TOML file in ``corpora/labels/`` and its name is the file's name::
     labels = ["neutral", "happy"]  # in order
     drop = ["surprised"]  # said and counted, never silent
     original = ["neutral", "calm", ...]  # order for probabilities in original labels
+    threshold = 0.05  # shares of votes below it become 0; without, none does
     [merge]
     calm = "neutral"
 
-A label that the map neither keeps, merges nor drops is an error. ``identity`` is no
-file: it keeps the labels a corpus has, in the corpus' order.
+A label that the map neither keeps, merges nor drops is an error; one that a corpus
+does not have may be named. ``identity`` is no file: it keeps the labels a corpus has,
+in the corpus' order.
 """
 
 import hashlib
 import json
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from contracts import _label_file
 from contracts.errors import ManifestError, listing
 from contracts.manifest import VOTE, votes
 from contracts.plugins import refuse_unknown
@@ -42,6 +44,8 @@ class LabelMap:
         merge: original label -> class
         drop: original labels that become nothing
         original: original labels in order; a merged one holds probability 0
+        threshold: shares of votes below it, merged, become 0 before the rest sums to
+            1 again; an utterance that loses all its votes so is dropped and counted
     """
 
     name: str
@@ -50,12 +54,19 @@ class LabelMap:
     merge: Mapping[str, str] = field(default_factory=dict)
     drop: tuple[str, ...] = ()
     original: tuple[str, ...] = ()
+    threshold: float = 0.0
 
     @property
     def hash(self) -> str:
         """Sha256 in hex over what the map does."""
-        facts = [self.labels, sorted(self.merge.items()), sorted(self.drop)]
+        facts: list[Any] = [self.labels, sorted(self.merge.items()), sorted(self.drop)]
+        if self.threshold:  # without one, a map keeps the hash that it always had
+            facts.append(self.threshold)
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def unknown(self, labels: Iterable[str]) -> list[str]:
+        """Return the labels that the map neither keeps, merges nor drops, sorted."""
+        return sorted(set(labels) - {*self.labels, *self.merge, *self.drop})
 
     def apply(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
         """Map the labels and votes of manifest rows.
@@ -69,51 +80,56 @@ class LabelMap:
         Raises:
             ManifestError: if rows hold labels that the map does not know
         """
-        known = {*self.labels, *self.merge, *self.drop}
-        voted = votes(rows)
-        found = {*rows["label"].unique(), *(voted.columns if voted is not None else ())}
-        if unknown := sorted(found - known - {""}):
+        found = labels_of(rows)
+        if unknown := self.unknown(found):
             msg = (
                 f"label map {self.name!r} does not know {listing(unknown)}: it keeps "
                 f"{listing(self.labels)}, merges {listing(self.merge) or 'nothing'}, "
-                f"drops {listing(self.drop) or 'nothing'}. Choose another with "
-                "--labels MAP: python pipeline.py list labels"
+                f"drops {listing(self.drop) or 'nothing'}. {choice(found)}"
             )
             raise ManifestError(msg)
         mapped = rows["label"].replace({**self.merge, **dict.fromkeys(self.drop, "")})
         out = rows
-        if voted is not None:
-            shares = self._votes(voted)
+        if (voted := votes(rows)) is not None:
+            shares = self._merged(voted)
+            kept = _whole(shares[list(self.labels)])
             out = out.drop(columns=[c for c in rows if c.startswith(VOTE)])
-            out = out.assign(**{f"{VOTE}{c}": shares[c] for c in self.labels})
-            mapped = mapped.where(rows["label"] != "", self._voted(voted))
+            out = out.assign(**{f"{VOTE}{c}": kept[c] for c in self.labels})
+            mapped = mapped.where(rows["label"] != "", self._most(shares))
+            if self.threshold:
+                mapped = mapped.where(~self.voteless(rows), "")
         out = out.assign(label=mapped)
         return out[mapped != ""].reset_index(drop=True), self.labels
 
     def _merged(self, shares: pd.DataFrame) -> pd.DataFrame:
-        """Sum the shares of merged labels; dropped ones stand behind the classes."""
+        """Sum the shares of merged labels and forget those below the threshold.
+
+        Dropped labels stand behind the classes; the map knows every label voted for.
+        """
         order = list(dict.fromkeys([*self.labels, *self.drop]))
         out = pd.DataFrame(0.0, index=shares.index, columns=order)
         for label in shares:
-            out[self.merge.get(str(label), str(label))] += shares[label]
-        return out
+            if shares[label].any():
+                out[self.merge.get(str(label), str(label))] += shares[label]
+        return out.where(out >= self.threshold, 0.0)
 
-    def _votes(self, shares: pd.DataFrame) -> pd.DataFrame:
-        """Forget dropped labels and make rows sum to 1 again.
-
-        A row whose votes were all for dropped labels holds zeros.
-        """
-        out = self._merged(shares)[list(self.labels)]
-        total = out.sum(axis=1)
-        return out.div(total.where(total > 0, 1.0), axis=0)
-
-    def _voted(self, shares: pd.DataFrame) -> "pd.Series[str]":
+    def _most(self, merged: pd.DataFrame) -> "pd.Series[str]":
         """Return the label most voted for, ``""`` for a tie or a dropped label."""
-        merged = self._merged(shares)
         most = merged.max(axis=1)
         single = (merged.eq(most, axis=0).sum(axis=1) == 1) & (most > 0)
         winner = merged.idxmax(axis=1)
         return winner.where(single & winner.isin(self.labels), "")
+
+    def voteless(self, rows: pd.DataFrame) -> "pd.Series[bool]":
+        """Return ``(utterance,)``: True where there are votes and the map leaves none.
+
+        All votes were for dropped labels, or were below the threshold.
+        """
+        shares = votes(rows)
+        if shares is None:
+            return pd.Series(False, index=rows.index)
+        left = self._merged(shares)[list(self.labels)].gt(0).any(axis=1)
+        return shares.gt(0).any(axis=1) & ~left
 
     def to_original(
         self, probabilities: NDArray[np.float64]
@@ -131,23 +147,61 @@ class LabelMap:
         return order, out
 
     def counts(self, rows: pd.DataFrame) -> dict[str, Any]:
-        """Count labels before and after, for people and for the run record."""
-        before = rows["label"].value_counts()
-        kept = self.apply(rows)[0]
-        after = kept["label"].value_counts()
-        voted = kept["id"].isin(rows["id"][rows["label"] == ""]).sum()
-        return {
+        """Count labels before and after, for people and for the run record.
+
+        Where there are several corpora, ``corpora`` says the same for each of them.
+        """
+        kept, found = self.apply(rows)[0], labels_of(rows)
+        told = {
             "name": self.name,
             "hash": self.hash,
             "labels": list(self.labels),
             "original": list(self.original or self.labels),
-            "merge": {k: v for k, v in self.merge.items() if k in before},
-            "drop": {k: int(before.get(k, 0)) for k in self.drop if k in before},
-            "from_votes": int(voted),
-            "unlabelled": int(before.get("", 0) - voted),
+            "merge": {k: v for k, v in self.merge.items() if k in found},
+            **self._counted(rows, kept),
+        }
+        if self.threshold:
+            told["threshold"] = self.threshold
+        corpora = sorted(set(rows["corpus"]))
+        if len(corpora) > 1:
+            told["corpora"] = {
+                c: self._counted(rows[rows["corpus"] == c], kept[kept["corpus"] == c])
+                for c in corpora
+            }
+        return told
+
+    def _counted(self, rows: pd.DataFrame, kept: pd.DataFrame) -> dict[str, Any]:
+        """Count labels of rows, and of what is kept of them."""
+        before, after = rows["label"].value_counts(), kept["label"].value_counts()
+        voted = int(kept["id"].isin(rows["id"][rows["label"] == ""]).sum())
+        drop = {k: int(before.get(k, 0)) for k in self.drop if k in before}
+        none = int(before.get("", 0))
+        told = {
+            "drop": drop,
+            "from_votes": voted,
+            "unlabelled": none - voted,
             "before": {str(k): int(v) for k, v in before.items() if k},
             "after": {k: int(after.get(k, 0)) for k in self.labels},
         }
+        lost = len(rows) - none - sum(drop.values()) - (len(kept) - voted)
+        return told | ({"voteless": lost} if lost else {})
+
+    def to_toml(self) -> str:
+        """Write the map as the file it may be saved in."""
+        return _label_file.text(vars(self))
+
+
+def _whole(shares: pd.DataFrame) -> pd.DataFrame:
+    """Make rows sum to 1 again; a row without any vote left holds zeros."""
+    total = shares.sum(axis=1)
+    return shares.div(total.where(total > 0, 1.0), axis=0)
+
+
+def labels_of(rows: pd.DataFrame) -> set[str]:
+    """Return the labels that manifest rows have or vote for."""
+    voted = votes(rows)
+    named = voted.columns[voted.gt(0).any()] if voted is not None else ()
+    return {*rows["label"].unique(), *map(str, named)} - {""}
 
 
 def names() -> list[str]:
@@ -160,9 +214,10 @@ def load(name: str) -> LabelMap:
 
     Raises:
         PluginError: if there is no such map; the message lists those there are
+        ManifestError: if its file is not that of a map
     """
     refuse_unknown("labels", [name], names())
-    told = tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+    told = _label_file.read(FOLDER / f"{name}.toml")
     return LabelMap(
         name=name,
         title=told["title"],
@@ -170,14 +225,25 @@ def load(name: str) -> LabelMap:
         merge=told.get("merge", {}),
         drop=tuple(told.get("drop", ())),
         original=tuple(told.get("original", told["labels"])),
+        threshold=float(told.get("threshold", 0.0)),
+    )
+
+
+def choice(labels: Iterable[str]) -> str:
+    """Say which maps know all of these labels, as what to do next."""
+    wanted = set(labels)
+    maps = [n for n in names() if n != IDENTITY and not load(n).unknown(wanted)]
+    if maps:
+        return f"Choose one that knows all labels, --labels MAP: {listing(maps)}"
+    return (
+        f"No map knows all labels ({listing(sorted(wanted))}): write one, "
+        "corpora/labels/NAME.toml, and choose it with --labels NAME"
     )
 
 
 def identity(rows: pd.DataFrame, order: Sequence[str] = ()) -> LabelMap:
     """Keep the labels that rows have: those of ``order`` first, others sorted."""
-    voted = votes(rows)
-    found = {*rows["label"].unique(), *(voted.columns if voted is not None else ())}
-    found.discard("")
+    found = labels_of(rows)
     labels = [label for label in dict.fromkeys(order) if label in found]
     labels += sorted(found - set(labels))
     return LabelMap(IDENTITY, "the labels as the corpus has them", tuple(labels))

@@ -1,8 +1,9 @@
 """Find plug-ins by looking into their folders; nothing is registered anywhere.
 
-A file without a leading underscore in ``corpora/``, ``extract/`` or ``models/`` is a
-choice on the command line, and its name is the file's name. Names and summaries are
-read from the files without importing them, so listing is quick and needs no torch.
+A file without a leading underscore in ``corpora/``, ``extract/``, ``models/`` or
+``variants/`` is a choice on the command line, and its name is the file's name. Names
+and summaries are read from the files without importing them, so listing is quick and
+needs no torch.
 """
 
 import ast
@@ -14,7 +15,12 @@ from types import ModuleType
 
 from contracts.errors import PluginError
 
-FOLDERS = {"corpora": "corpora", "features": "extract", "models": "models"}
+FOLDERS = {
+    "corpora": "corpora",
+    "features": "extract",
+    "models": "models",
+    "variants": "variants",
+}
 _ROOT = Path(__file__).resolve().parent.parent
 _NOT_PLUGINS = {"commands"}
 
@@ -23,7 +29,7 @@ def names(kind: str) -> list[str]:
     """List the plug-ins of a kind, sorted.
 
     Args:
-        kind: one of ``corpora``, ``features``, ``models``
+        kind: one of ``FOLDERS``
     """
     folder = _ROOT / FOLDERS[kind]
     stems = (path.stem for path in folder.glob("*.py"))

@@ -245,6 +245,6 @@ class View:
     def summary(self) -> str:
         """Say in a few words what is in this view."""
         corpora = listing(sorted(set(self.manifest["corpus"])))
-        return (
-            f"{corpora}: {len(self)} utterances, {len(self.count('speaker'))} speakers"
-        )
+        n = int((self.manifest["variant"] == "").sum())
+        made = f", {len(self) - n} variants" if n < len(self) else ""
+        return f"{corpora}: {n} utterances, {len(self.count('speaker'))} speakers{made}"

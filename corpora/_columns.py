@@ -25,7 +25,7 @@ REQUIRED = ("file", "speaker", "emotion")
 # role -> accepted names, of which the first that is there is taken
 ROLES: dict[str, tuple[str, ...]] = {
     "file": ("file", "path", "file_name", "filename", "wav"),
-    "speaker": ("speaker", "spk", "speaker_id"),
+    "speaker": ("speaker", "spk", "speaker_id", "spk_id"),
     "emotion": ("emotion", "label", "emo"),
     "start": ("start",),
     "end": ("end",),
@@ -33,7 +33,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "session": ("session",),
     "sentence": ("sentence",),
     "split": ("split",),
-    "text": ("text",),
+    "text": ("text", "transcription", "transcript"),
 }
 # emotion names that may head a column of votes
 COMMON = frozenset(
@@ -138,17 +138,25 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     table = pq.read_table(path)
     columns = zip(table.column_names, table.columns, strict=True)
     # through Python's own values: pandas would turn 3 beside a missing cell into 3.0
-    cells = {name: [_cell(value) for value in c.to_pylist()] for name, c in columns}
+    cells = {name: [cell(value) for value in c.to_pylist()] for name, c in columns}
     return pd.DataFrame(cells, dtype=str)
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """Write a value as the text of a cell, ``""`` if it is missing."""
     missing = value is None or (isinstance(value, float) and math.isnan(value))
-    return "" if missing else str(value)
+    return "" if missing or str(value) in ("NaT", "<NA>") else str(value)
 
 
-def understand(frame: pd.DataFrame, path: Path) -> Columns:
+def understand(
+    frame: pd.DataFrame, path: Path, required: Sequence[str] = REQUIRED
+) -> Columns:
     """Find out which column means what.
+
+    Args:
+        frame: the table
+        path: its file
+        required: roles that must have a column
 
     Raises:
         ManifestError: if a required column is missing
@@ -159,11 +167,11 @@ def understand(frame: pd.DataFrame, path: Path) -> Columns:
         for role, accepted in ROLES.items()
         if any(n in names for n in accepted)
     }
-    if missing := [role for role in REQUIRED if role not in roles]:
+    if missing := [role for role in required if role not in roles]:
         also = "; ".join(f"{m} may be called {' or '.join(ROLES[m])}" for m in missing)
         msg = (
             f"{str(path)!r} lacks {' and '.join(missing)}: expected the columns "
-            f"{', '.join(REQUIRED)} ({also}), got {listing(frame.columns)}. Add what "
+            f"{', '.join(required)} ({also}), got {listing(frame.columns)}. Add what "
             "is missing; cells of speaker and emotion may be empty"
         )
         raise ManifestError(msg)
@@ -197,6 +205,29 @@ def _all_numbers(cells: pd.Series[str]) -> bool:
     filled = [cell for cell in cells if cell]
     coded = any(len(c) > 1 and c[0] == "0" and c[1].isdigit() for c in filled)
     return bool(filled) and not coded and all(number(c) is not None for c in filled)
+
+
+_TIME = re.compile(
+    r"(?:(?P<d>\d+) days?)?(?:^|,? +|$)"
+    r"(?:(?P<h>\d+):(?P<m>\d\d):(?P<s>\d\d(?:\.\d+)?))?",
+    re.ASCII,
+)
+
+
+def seconds(cell: str) -> float | None:
+    """Read a point in time, None if the cell holds none.
+
+    It is a number of seconds, or a duration as pandas, audformat and nkululeko write
+    it: ``0 days 00:00:01.5``, ``00:00:01.5``.
+    """
+    if (value := number(cell)) is not None:
+        return value
+    told = _TIME.fullmatch(cell)
+    if not cell or not told:
+        return None
+    days, hours, minutes = (int(told[unit] or 0) for unit in "dhm")
+    whole = 60 * (60 * (24 * days + hours) + minutes)
+    return round(whole + float(told["s"] or 0), 9)
 
 
 def number(cell: str) -> float | None:

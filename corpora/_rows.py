@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from contracts.errors import listing
 from contracts.manifest import Leftover, Utterance
-from corpora._columns import Columns, number
-from corpora._files import is_file
+from corpora._columns import Columns, number, seconds
+from corpora._files import is_file, walk
 
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
 _SPLITS = {part: part for part in ("train", "dev", "test")}
 _SPLITS |= dict.fromkeys(("val", "valid", "validation", "devel"), "dev")
+_SPLITS |= dict.fromkeys(("testing", "eval", "evaluation"), "test")
+_SPLITS |= {"training": "train"}
+
+
+def split_named(name: str) -> str | None:
+    """Return which split a word such as ``validation`` means, None if it means none."""
+    return _SPLITS.get(name.casefold())
 
 
 class _WrongCellError(ValueError):
@@ -48,38 +55,44 @@ def read_row(
     except _WrongCellError as wrong:
         return Leftover(path, f"{wrong}, in {place}")
     sex, split = cells.get("sex", ""), cells.get("split", "")
-    odd = [
-        f"{field} {got!r} is none of {listing(known)} and not used, in {place}"
-        for field, got, known in (("sex", sex, _SEXES), ("split", split, _SPLITS))
-        if got and got.casefold() not in known
-    ]
     numbers = {c: float(row[c]) for c in columns.numbers if row[c]}
     return Utterance(
         path,
-        speaker=cells["speaker"] or None,
-        label=cells["emotion"] or None,
+        speaker=cells.get("speaker") or None,
+        label=cells.get("emotion") or None,
         start=start,
         end=end,
         sex=_SEXES.get(sex.casefold()),
         session=cells.get("session") or None,
         sentence=cells.get("sentence") or None,
-        split=_SPLITS.get(split.casefold()),
+        split=split_named(split),
         text=cells.get("text") or None,
         votes=votes,
         traits={**numbers, **{c: row[c] for c in columns.texts if row[c]}},
-        remark="; ".join(odd) or None,
+        remark=_odd(sex, split, place),
     )
 
 
+def _odd(sex: str, split: str, place: str) -> str | None:
+    """Say which cells are not understood and so not used."""
+    odd = [
+        f"{field} {got!r} is none of {listing(known)} and not used, in {place}"
+        for field, got, known in (("sex", sex, _SEXES), ("split", split, _SPLITS))
+        if got and got.casefold() not in known
+    ]
+    return "; ".join(odd) or None
+
+
 def _stretch(cells: Mapping[str, str]) -> tuple[float | None, float | None]:
-    """Read start and end."""
+    """Read start and end; pandas writes a point in time that is missing as NaT."""
+    cells = {role: "" if cell == "NaT" else cell for role, cell in cells.items()}
     for field in ("start", "end"):
         if (cell := cells.get(field)) and (
-            (value := number(cell)) is None or value < 0
+            (value := seconds(cell)) is None or value < 0
         ):
             msg = f"unknown {field}: expected seconds, 0 or more, got {cell!r}"
             raise _WrongCellError(msg)
-    start, end = (number(cells.get(field, "")) for field in ("start", "end"))
+    start, end = (seconds(cells.get(field, "")) for field in ("start", "end"))
     if end is not None and end <= (start or 0.0):
         msg = f"empty stretch: expected an end after {start or 0.0:g} s, got {end:g} s"
         raise _WrongCellError(msg)
@@ -102,17 +115,17 @@ def _shares(row: Mapping[str, str], columns: Columns) -> dict[str, float]:
 
 
 def without_repeats(
-    rows: list[tuple[int, Utterance | Leftover]], table: str
-) -> Iterator[tuple[int, Utterance | Leftover]]:
+    rows: Sequence[tuple[int | str, Utterance | Leftover]], table: str
+) -> Iterator[tuple[int | str, Utterance | Leftover]]:
     """Put leftovers in the place of rows that tell of a stretch another row tells of.
 
     Rows that contradict one another are all left over, of rows that agree one stays.
 
     Args:
-        rows: number of the row and what it became
+        rows: number or name of the row and what it became
         table: name of the table
     """
-    same: dict[object, list[tuple[int, Utterance]]] = defaultdict(list)
+    same: dict[object, list[tuple[int | str, Utterance]]] = defaultdict(list)
     for i, item in rows:
         if isinstance(item, Utterance):
             same[item.path, item.start or 0.0, item.end].append((i, item))
@@ -125,7 +138,7 @@ def without_repeats(
 
 
 def _judge(
-    i: int, item: Utterance, alike: list[tuple[int, Utterance]], table: str
+    i: int | str, item: Utterance, alike: list[tuple[int | str, Utterance]], table: str
 ) -> Utterance | Leftover:
     told = [(u.speaker, u.label, dict(u.votes)) for _, u in alike]
     if any(t != told[0] for t in told):
@@ -143,3 +156,48 @@ def _judge(
     )
     why = f"row {i} of {table} repeats row {first}{more}"
     return Leftover(item.path, why, fault=False)
+
+
+def unnamed(
+    root: Path,
+    items: Sequence[Utterance | Leftover],
+    own: Collection[Path],
+    table: str,
+) -> Iterator[Leftover]:
+    """Yield the files in a folder that no row names.
+
+    Args:
+        root: the folder; nothing is yielded if it is a file
+        items: what the rows became
+        own: files that are the tables themselves
+        table: name of the table
+    """
+    if not root.is_dir():
+        return
+    others = [
+        item
+        for item in walk(root)
+        if (item if isinstance(item, Path) else item.path) not in own
+    ]
+    real = _Real()
+    named = {real(item.path) for item in items}
+    for other in others:
+        if isinstance(other, Leftover):
+            if real(other.path) not in named:
+                yield other
+        elif real(other) not in named:
+            yield Leftover(other, f"no row of {table} names it", fault=False)
+
+
+class _Real:
+    """Follow links, those of each folder once: there may be very many files in it."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def __call__(self, path: Path) -> str:
+        folder, name = os.path.split(path)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        there = f"{self._folders[folder]}{os.sep}{name}"
+        return os.path.realpath(there) if os.path.islink(there) else there  # noqa: PTH114

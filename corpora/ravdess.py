@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from contracts.manifest import Corpus, Leftover, Utterance
-from corpora._files import relative, walk
+from corpora._names import name_pattern, read_names
 
 LABELS = (
     "neutral",
@@ -72,17 +72,16 @@ _FIELDS = {
     "actor": tuple(f"{i:02}" for i in range(1, 25)),
 }
 _NAME = re.compile(r"\d\d(-\d\d){6}", re.ASCII)
-_FOLDER = re.compile(r"actor[ _-]*(\d+)", re.ASCII | re.IGNORECASE)
+_FOLDER = name_pattern(r"actor[ _-]*(?P<actor>\d+)")
 
 
 def utterances(root: Path) -> Iterator[Utterance | Leftover]:
     """Yield what each file under ``root`` is, sorted by relative path."""
-    for item in walk(root):
-        yield item if isinstance(item, Leftover) else _parse(item, root)
+    return read_names(root, read_name, _FOLDER)
 
 
-def _parse(path: Path, root: Path) -> Utterance | Leftover:
-    """Read one file name."""
+def read_name(path: Path) -> Utterance | Leftover:
+    """Read one file from its name, without touching the disk."""
     if not _NAME.fullmatch(path.stem):
         shape = "seven two-digit numbers such as 03-01-05-01-02-01-12"
         return Leftover(path, f"unknown name: expected {shape}, got {path.stem!r}")
@@ -106,7 +105,6 @@ def _parse(path: Path, root: Path) -> Utterance | Leftover:
             "repetition": code["repetition"],
         },
         name=path.stem,
-        remark=_remark(relative(path, root), code["actor"]),
     )
 
 
@@ -120,16 +118,3 @@ def _wrong(code: dict[str, str]) -> str:
     if code["emotion"] == "01" and code["intensity"] == "02":
         wrong.append("unknown intensity: expected 01 for neutral, got '02' (strong)")
     return "; ".join(wrong)
-
-
-def _remark(place: str, actor: str) -> str | None:
-    """Say if the nearest folder that names an actor names another one."""
-    for folder in reversed(place.split("/")[:-1]):
-        if named := _FOLDER.fullmatch(folder):
-            if int(named[1]) == int(actor):
-                return None
-            return (
-                f"lies in folder {folder!r} but its name says actor {actor}: the name "
-                "is believed"
-            )
-    return None

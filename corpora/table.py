@@ -1,13 +1,15 @@
-"""Table: any recordings listed in a CSV, TSV or Parquet table.
+"""Table: any recordings listed in a CSV, TSV or Parquet table, nkululeko's as well.
 
 Needs the columns ``file`` (or path, file_name, filename, wav; relative to the table's
-folder, or absolute), ``speaker`` (spk, speaker_id) and ``emotion`` (label, emo); cells
-of the last two may be empty. Letter case does not matter. May have::
+folder, or absolute), ``speaker`` (spk, speaker_id, spk_id) and ``emotion`` (label,
+emo); cells of the last two may be empty. Letter case does not matter. May have::
 
-    start, end          seconds into the file
+    start, end          seconds into the file, or durations as nkululeko and audformat
+                        write them (0 days 00:00:01.5)
     sex (or gender)     f, female, m, male
-    session, sentence, text
-    split               train, dev (val, valid, validation, devel), test
+    session, sentence, text (or transcription, transcript)
+    split               train (training), dev (val, valid, validation, devel), test
+                        (testing, eval, evaluation)
     vote:<emotion>      annotators' votes, counts or shares; where there is no such
                         column, two or more numeric columns named as emotions do
 
@@ -23,8 +25,7 @@ from pathlib import Path
 from contracts.errors import ManifestError
 from contracts.manifest import Corpus, Leftover, Utterance
 from corpora._columns import find, read, tables, understand
-from corpora._files import walk
-from corpora._rows import read_row, without_repeats
+from corpora._rows import read_row, unnamed, without_repeats
 
 CORPUS = Corpus(
     title="Recordings listed in a table",
@@ -69,11 +70,4 @@ def utterances(root: Path) -> Iterator[Utterance | Leftover]:
     ]
     items = [item for _, item in without_repeats(rows, path.name)]
     yield from items
-    if root.is_dir():
-        named = {item.path.resolve() for item in items}
-        for other in walk(root):
-            if isinstance(other, Leftover):
-                if other.path != path:
-                    yield other
-            elif other.resolve() not in named:
-                yield Leftover(other, f"no row of {path.name} names it", fault=False)
+    yield from unnamed(root, items, (path,), path.name)

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from contracts.command import Command, cache_option, runs_option, several
 from contracts.errors import EmocacheError, listing
 from contracts.terminal import count, say, table
+from evaluation._label_text import label_text
+from evaluation.label_commands import LABELS
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Mapping
-    from typing import Any
 
     from jsonargparse import ArgumentParser
 
     from contracts.run import Run
     from evaluation.question import Question
 
-KINDS = ("corpora", "features", "models", "protocols", "labels")
+KINDS = ("corpora", "features", "models", "protocols", "labels", "variants")
 
 
 def numbers(text: str | None) -> list[int] | None:
@@ -70,6 +70,18 @@ def _fit_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--encoder", metavar="NAME", help="which encoder, where the cache has several"
     )
+    several(
+        parser,
+        "--augment",
+        "NAME",
+        "also train on these variants of the training utterances; none by default",
+    )
+    several(
+        parser,
+        "--degrade",
+        "NAME",
+        "also test on these variants of the test utterances, scored apart",
+    )
     parser.add_argument("--folds", metavar="0,1", help="only these folds; none: all")
     parser.add_argument(
         "--seeds", metavar="0,1,2", default="0", help="one run per seed"
@@ -88,7 +100,7 @@ def fit(chosen: Namespace) -> int:
     """Fit heads on the cache under a protocol."""
     from contracts.cache import Cache
     from evaluation import experiment, settings
-    from evaluation.question import ask, choose_corpora
+    from evaluation.question import ask, choose_corpora, with_variants
 
     if not chosen.model:
         msg = "fit needs --model NAME. See: python pipeline.py list models"
@@ -99,7 +111,9 @@ def fit(chosen: Namespace) -> int:
     seeds, wanted = numbers(chosen.seeds) or [0], numbers(chosen.folds)
     cache = Cache(chosen.cache)
     corpora = choose_corpora(cache, chosen.corpus)
-    whole = cache.view(*corpora, encoder=chosen.encoder)
+    whole = with_variants(
+        cache, corpora, chosen.encoder, chosen.augment or (), chosen.degrade or ()
+    )
     # refuse whatever can be refused for any of the heads before the first is fitted
     views = {model: whole.require(head.features) for model, head in heads.items()}
     asked = {
@@ -135,36 +149,17 @@ def question_text(question: Question, summary: str) -> str:
     return "\n".join(lines)
 
 
-def label_text(counts: Mapping[str, Any]) -> str:
-    """Say what a label map did: merged, dropped, counts before and after."""
-    words = [f"labels {counts['name']}"]
-    words += [f"{a} into {b}" for a, b in counts["merge"].items()]
-    words += [f"{name} dropped ({n})" for name, n in counts["drop"].items()]
-    for key, said in (
-        ("from_votes", "labelled by most votes"),
-        ("unlabelled", "unlabelled"),
-    ):
-        if counts.get(key):
-            words.append(f"{counts[key]} {said}")
-    before, after = counts["before"], counts["after"]
-    rows = [
-        [name, before.get(name, ""), after.get(name, "")]
-        for name in [*after, *(b for b in before if b not in after)]
-    ]
-    text = ", ".join(words)
-    return f"{text}\n{table(['label', 'before', 'after'], rows)}"
-
-
 def _result(run: Run) -> str:
-    from evaluation.metrics import per_group, score_run
+    from evaluation.metrics import per_group, per_variant, score_run
 
     whole = score_run(run)
     folds = [s.uar for s in per_group(run, "fold").values()]
     spread = f" (folds {min(folds):.3f} to {max(folds):.3f})" if len(folds) > 1 else ""
     said = "".join(f" [{w}]" for w in run.warnings)
+    under = "".join(f"\n  {n}: UAR {s.uar:.3f}" for n, s in per_variant(run).items())
     return (
         f"{run.run_id}: UAR {whole.uar:.3f}{spread}, WAR {whole.war:.3f}, "
-        f"F1 {whole.f1:.3f}, {whole.n} utterances{said}"
+        f"F1 {whole.f1:.3f}, {whole.n} utterances{said}{under}"
     )
 
 
@@ -233,6 +228,8 @@ COMMANDS = [
             "python pipeline.py fit --model fusion",
             "python pipeline.py fit --model random_forest xgb --feature mfcc:mean "
             "--labels merge-calm --seeds 0,1,2 --set n_estimators=500",
+            "python pipeline.py fit --model xgb --augment noise speed --degrade "
+            "telephone",
         ),
         _fit_arguments,
         fit,
@@ -246,9 +243,10 @@ COMMANDS = [
     ),
     Command(
         "list",
-        "List corpora, features, models, protocols or label maps.",
+        "List corpora, features, models, protocols, label maps or variants.",
         ("python pipeline.py list models",),
         _list_arguments,
         list_plugins,
     ),
+    LABELS,
 ]

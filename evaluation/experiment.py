@@ -36,6 +36,8 @@ def settings_of(question: Question, model: str, head: Any, seed: int) -> dict[st
     specs = [view.spec(feature) for feature in head.features]
     parameters = {k: v for k, v in head.get_params(deep=False).items() if k != "seed"}
     names = ("name", "title", "citation", "note")
+    made = view.manifest["variant"][view.manifest["variant"] != ""]
+    variants = {str(k): int(n) for k, n in made.value_counts(sort=False).items()}
     return {
         "model": model,
         "settings": _as_json(parameters),
@@ -60,9 +62,10 @@ def settings_of(question: Question, model: str, head: Any, seed: int) -> dict[st
         "folds_hash": folds_hash(question.folds),
         "manifest": {
             "hash": manifest_hash(view.manifest),
-            "n_utterances": len(view),
+            "n_utterances": len(view) - sum(variants.values()),
             "n_speakers": len(set(view.speakers)),
         },
+        **({"variants": variants} if variants else {}),
         "specs": [s.to_json() for s in specs],
         "limited": _as_json(question.limited),
         "left_out": [list(x) for x in view.left_out],

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from contracts import variant
 from contracts.errors import ManifestError, listing
 from contracts.view import View
 
@@ -22,7 +23,8 @@ class Fold:
 
     No speaker, waveform or source stands in two parts, and train and test are not
     empty: otherwise it cannot be built, but by a protocol that declares by name what
-    it breaks.
+    it breaks. Augmented variants stand in train and degraded ones in test, beside their
+    sources, and nowhere else: no protocol can break that.
 
     Attributes:
         index: number of the fold, from 0
@@ -62,6 +64,7 @@ class Fold:
             msg = f"fold {self.index} ({self.name}): an utterance is in two parts"
             raise ManifestError(msg)
         self._refuse_shared(rows)
+        self._refuse_strays()
 
     def _refuse_shared(self, rows: Sequence[NDArray[np.int64]]) -> None:
         frame = self.view.manifest
@@ -78,6 +81,30 @@ class Fold:
             shared = (held[0] & held[1]) | (held[0] & held[2]) | (held[1] & held[2])
             if shared:
                 self._refuse(what, told, shared)
+
+    def _refuse_strays(self) -> None:
+        """Refuse variants in a part that is not theirs, or without their source."""
+        frame = self.view.manifest
+        role = variant.roles(frame)
+        if not (role != "").any():
+            return
+        part = np.full(len(frame), "", object)
+        for name in PARTS:
+            part[getattr(self, name)] = name
+        allowed = pd.Series(role).map(variant.PARTS).to_numpy(object)
+        with_source = dict(zip(frame["id"], part, strict=True))
+        source = frame["source"].map(with_source).fillna("").to_numpy(object)
+        used = (role != "") & (part != "")
+        bad = used & ((part != allowed) | (source != allowed))
+        if bad.any():
+            told = zip(frame["id"][bad], part[bad], allowed[bad], strict=True)
+            named = listing(f"{i} (in {p}, expected in {a})" for i, p, a in told)
+            msg = (
+                f"fold {self.index} ({self.name}): augmented variants may stand in "
+                "train alone and degraded ones in test alone, beside their sources, "
+                f"but not these: {named}"
+            )
+            raise ManifestError(msg)
 
     def _refuse(self, what: str, values: "pd.Series[Any]", shared: set[str]) -> None:
         frame = self.view.manifest

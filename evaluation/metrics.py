@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts import variant
 from contracts.run import Run
 
 
@@ -124,3 +125,15 @@ def per_group(run: Run, column: str) -> dict[str, Scores]:
     values = run.predictions[column].to_numpy()
     groups = sorted({v for v in values.tolist() if v != ""})
     return {str(g): score_run(run, values == g) for g in groups}
+
+
+def per_variant(run: Run) -> dict[str, Scores]:
+    """Score a run on each kind of degraded variant of its test utterances."""
+    rows = run.predictions
+    kinds = variant.names(rows)
+    out = {}
+    for kind in sorted({k for k in kinds if k}):
+        chosen = kinds == kind
+        truth = rows["label"].to_numpy(object)[chosen]
+        out[str(kind)] = score(truth, run.probabilities[chosen], run.classes)
+    return out

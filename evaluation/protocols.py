@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts import variant
 from contracts.errors import ManifestError, listing
 from contracts.plugins import refuse_unknown
 from contracts.view import View
@@ -248,7 +249,8 @@ def placeable(protocol: Protocol, view: View) -> tuple[View, list[tuple[str, int
     for column in protocol.needs:
         known = (view.manifest[column] != "").to_numpy()
         if not known.all():
-            refused.append((f"{column} unknown", int((~known).sum())))
+            is_original = variant.roles(view.manifest) == ""
+            refused.append((f"{column} unknown", int((~known & is_original).sum())))
             view = view.take(known)
     if not len(view):
         msg = (
@@ -261,10 +263,32 @@ def placeable(protocol: Protocol, view: View) -> tuple[View, list[tuple[str, int
     return view, refused
 
 
+def originals(view: View) -> View:
+    """Leave out augmented and degraded variants."""
+    return view.take(np.flatnonzero(variant.roles(view.manifest) == ""))
+
+
+def _with_variants(view: View, part: Part) -> Part:
+    """Turn positions among the originals of a view into positions in the view."""
+    role = variant.roles(view.manifest)
+    where = np.flatnonzero(role == "")
+    rows = {name: where[getattr(part, name)] for name in ("train", "dev", "test")}
+    source = view.manifest["source"].to_numpy(object)
+    for one, name in variant.PARTS.items():
+        follows = (role == one) & np.isin(
+            source.astype(str), view.ids[rows[name]].astype(str)
+        )
+        rows[name] = np.concatenate([rows[name], np.flatnonzero(follows)])
+    return Part(part.name, **rows)
+
+
 def folds(
     protocol: Protocol, view: View, wanted: Sequence[int] | None = None
 ) -> list[Fold]:
     """Build the folds of a protocol, each proven not to leak.
+
+    The protocol parts originals. Their augmented variants follow them into train and
+    their degraded ones into test; those of all others are not used.
 
     Args:
         protocol: the protocol
@@ -274,7 +298,7 @@ def folds(
     Raises:
         ManifestError: if there is no such fold, or one would leak or be empty
     """
-    parts = list(protocol.split(view))
+    parts = [_with_variants(view, part) for part in protocol.split(originals(view))]
     chosen = range(len(parts)) if wanted is None else wanted
     unknown = [i for i in chosen if not 0 <= i < len(parts)]
     if unknown:

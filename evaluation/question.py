@@ -1,15 +1,19 @@
 """What is asked of every head: utterances, labels, protocol, folds."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contracts import labels as label_maps
+import numpy as np
+
+from contracts import variant
 from contracts.cache import Cache
-from contracts.errors import CacheError, ManifestError, listing
+from contracts.errors import CacheError, listing
 from contracts.labels import LabelMap
 from contracts.view import View
 from evaluation import protocols
+from evaluation._label_choice import choose_labels
 from evaluation.folds import Fold
 from evaluation.protocols import Protocol
 
@@ -61,24 +65,45 @@ def choose_corpora(cache: Cache, wanted: Sequence[str] | None) -> list[str]:
     raise CacheError(msg)
 
 
-def choose_labels(view: View, name: str | None) -> LabelMap:
-    """Take the label map asked for, or the one that the corpora name.
+def with_variants(
+    cache: Cache,
+    corpora: Sequence[str],
+    encoder: str | None,
+    augment: Sequence[str] = (),
+    degrade: Sequence[str] = (),
+) -> View:
+    """Select the utterances of some corpora, and the variants of them asked for.
+
+    Args:
+        cache: that lists them
+        corpora: their names
+        encoder: which encoder's features are meant where there are several
+        augment: variants for train, as they are named: ``noise``, ``noise-10dB``
+        degrade: variants for test
 
     Raises:
-        ManifestError: if the corpora name different ones and none was asked for
+        CacheError: if the cache lists none of a name; the message says how to make it
     """
-    defaults = {c: str(card["label_map"]) for c, card in view.cards.items()}
-    chosen = name
-    if chosen is None:
-        if len(set(defaults.values())) > 1:
-            told = listing(f"{c}: {m}" for c, m in defaults.items())
-            msg = f"the corpora have different label maps ({told}): choose --labels MAP"
-            raise ManifestError(msg)
-        chosen = next(iter(defaults.values()))
-    if chosen == label_maps.IDENTITY:
-        order = [x for card in view.cards.values() for x in card.get("labels", ())]
-        return label_maps.identity(view.manifest, order)
-    return label_maps.load(chosen)
+    if not (augment or degrade):
+        return cache.view(*corpora, encoder=encoder)
+    view = cache.view(*corpora, variants=True, encoder=encoder)
+    role, name = variant.roles(view.manifest), variant.names(view.manifest)
+    keep = role == ""
+    lacking = []
+    for one, asked in (("augment", augment), ("degrade", degrade)):
+        for text in dict.fromkeys(asked):
+            chosen = (role == one) & (name == text)
+            keep |= chosen
+            if not chosen.any():
+                lacking += [f"--{one}", variant.asked(one, text).asked]
+    if lacking:
+        again = shlex.join(["python", "pipeline.py", "extract", "--corpus", *corpora])
+        msg = (
+            f"cache {cache.folder} lists no variants {' '.join(lacking)} of "
+            f"{listing(corpora)}. Run: {again} {' '.join(lacking)} --feature NAME"
+        )
+        raise CacheError(msg)
+    return view.take(np.flatnonzero(keep))
 
 
 def ask(
@@ -91,7 +116,7 @@ def ask(
     """Map labels, place utterances and build the folds.
 
     Args:
-        view: utterances of a cache, features pinned where they matter
+        view: utterances of a cache and variants, features pinned where they matter
         labels: name of a label map; None: the corpora's own
         protocol: name of a protocol; None: the corpora's own
         wanted: indices of the folds; None: all
@@ -101,7 +126,7 @@ def ask(
         ManifestError: if labels are unknown, or a fold would leak or be empty
     """
     label_map = choose_labels(view, labels)
-    counts = label_map.counts(view.manifest)
+    counts = label_map.counts(protocols.originals(view).manifest)
     plan = protocols.get(protocol or protocols.default(view))
     mapped, refused = protocols.placeable(plan, view.relabel(label_map))
     if drop_duplicates:
@@ -111,6 +136,6 @@ def ask(
             refused = [*refused, (why, int(again.sum()))]
             mapped = mapped.take(~again)
     folds = protocols.folds(plan, mapped, wanted)
-    whole = len(list(plan.split(mapped)))
+    whole = len(list(plan.split(protocols.originals(mapped))))
     partial = len({f.index for f in folds}) < whole
     return Question(mapped, label_map, counts, plan, folds, partial, refused)

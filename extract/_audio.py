@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
-import stat
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import ExtractionError
 from contracts.extraction import SAMPLING_RATE
-
-if TYPE_CHECKING:
-    import soundfile
+from extract import _containers
+from extract._containers import refuse
+from extract._sound_files import EXACT, open_file, pieces, reason
 
 RESAMPLER = {
     "resampler": "soxr HQ",
@@ -30,11 +28,7 @@ MIN_SAMPLES = 400  # at 16 kHz: one frame of wav2vec2, 25 ms
 FULL_SCALE = 1 - 2**-15  # the loudest positive sample of 16 bits
 SILENCE = 1e-3  # RMS, -60 dBFS
 
-_MENDING = "Mend or replace the file, or take it out of the corpus"
-_BLOCK = 1 << 18  # frames read at a time, so that many channels need little memory
-_EXACT = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST", "FLAC"}
 _ROUNDING = 1e-3  # seconds: tables write the end of a file rounded to milliseconds
-_STREAMED = 0x7FFF0000  # data sizes from here on stand for "unknown" (pipes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,30 +68,65 @@ def decode(
         ExtractionError: if there is nothing to be heard, or not all that the file's
             header promises
     """
-    import soundfile
-
     path = Path(path)
-    handle = _open(path)
-    problem = "is not audio that can be read: expected a known format, got"
-    try:
-        with soundfile.SoundFile(handle) as file:  # closes the handle
-            problem = f"is truncated or damaged: expected whole {file.format}, got"
-            first, last = _segment(path, file, start, end)
-            samples = _read(path, file, first, last)
-            rate, channels = int(file.samplerate), int(file.channels)
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string.removeprefix("Error : ").strip().rstrip(".")
-        _refuse(path, f"{problem} {reason!r}")
+    handle, container = open_file(path)
+    if container:
+        samples, rate, channels = _contained(path, container, start, end)
+    else:
+        samples, rate, channels = _sounded(path, handle, start, end)
     if rate < LOWEST_RATE:
-        _refuse(path, f"is damaged: expected {LOWEST_RATE} Hz or more, got {rate} Hz")
+        refuse(path, f"is damaged: expected {LOWEST_RATE} Hz or more, got {rate} Hz")
     if not np.isfinite(samples).all():
         n_bad = int((~np.isfinite(samples)).sum())
-        _refuse(path, f"is broken: expected numbers, got {n_bad} NaN or infinite ones")
+        refuse(path, f"is broken: expected numbers, got {n_bad} NaN or infinite ones")
     if len(samples) * SAMPLING_RATE < MIN_SAMPLES * rate:
         got = f"{len(samples)} at {rate} Hz ({1000 * len(samples) / rate:.2f} ms)"
         expected = f"expected at least {MIN_SAMPLES} samples at 16 kHz (25 ms)"
-        _refuse(path, f"is too short: {expected}, got {got}")
+        refuse(path, f"is too short: {expected}, got {got}")
     return Decoded(samples, rate, channels)
+
+
+def can_seek(path: str | Path) -> bool:
+    """Whether a segment can be read without decoding all that lies before it.
+
+    True also of what is no audio at all: there is nothing to be gained.
+    """
+    import soundfile
+
+    try:
+        handle, container = open_file(Path(path))
+        if container:
+            return False
+        with soundfile.SoundFile(handle) as file:
+            return file.format in EXACT
+    except (ExtractionError, soundfile.LibsndfileError):
+        return True
+
+
+def blocks(path: str | Path) -> Iterator[tuple[NDArray[np.float32], int, int]]:
+    """Decode a whole file piece by piece, in little memory.
+
+    Yields:
+        mono samples ``(time,)``, sampling rate in Hz, channels of the file
+
+    Raises:
+        ExtractionError: see ``decode``
+    """
+    import soundfile
+
+    path = Path(path)
+    handle, container = open_file(path)
+    if container:
+        yield from _containers.blocks(path, container)
+        return
+    problem = "is not audio that can be read: expected a known format, got"
+    try:
+        with soundfile.SoundFile(handle) as file:
+            problem = f"is truncated or damaged: expected whole {file.format}, got"
+            for mono in pieces(path, file, 0, file.frames):
+                yield mono, int(file.samplerate), int(file.channels)
+    except soundfile.LibsndfileError as error:
+        refuse(path, f"{problem} {reason(error)!r}")
 
 
 def resample(decoded: Decoded) -> NDArray[np.float32]:
@@ -156,84 +185,59 @@ def silence(decoded: Decoded) -> float:
     return float(np.mean(power < SILENCE**2))
 
 
-def _refuse(path: Path, what: str) -> NoReturn:
-    """Raise one sentence about a file, its name quoted so that it stays one line."""
-    msg = f"{str(path)!r} {what}. {_MENDING}"
-    raise ExtractionError(msg)
+def _sounded(
+    path: Path, handle: int, start: float | None, end: float | None
+) -> tuple[NDArray[np.float32], int, int]:
+    """Read a segment by libsndfile: mono samples, sampling rate, channels."""
+    import soundfile
 
-
-def _open(path: Path) -> int:
-    """Open a file that may hold audio; its name is never looked at again."""
+    problem = "is not audio that can be read: expected a known format, got"
     try:
-        found = path.stat()
-        if stat.S_ISDIR(found.st_mode):
-            _refuse(path, "is a folder: expected an audio file")
-        if not stat.S_ISREG(found.st_mode):
-            _refuse(path, "is no regular file: expected an audio file")
-        if found.st_size == 0:
-            _refuse(path, "is empty: expected an audio file, got 0 bytes")
-        with path.open("rb") as file:
-            _check_riff(path, file, found.st_size)
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        _refuse(path, "is not there: expected an audio file")
-    except PermissionError:
-        _refuse(path, "cannot be read: expected the permission to, got none")
-    except (OSError, ValueError) as error:
-        _refuse(path, f"cannot be opened: {error}")
+        with soundfile.SoundFile(handle) as file:  # closes the handle
+            problem = f"is truncated or damaged: expected whole {file.format}, got"
+            n, rate = int(file.frames), int(file.samplerate)
+            first, last = _segment(path, n, rate, start, end)
+            heard = list(pieces(path, file, first, last))
+            channels = int(file.channels)
+    except soundfile.LibsndfileError as error:
+        refuse(path, f"{problem} {reason(error)!r}")
+    return _joined(heard), rate, channels
 
 
-def _check_riff(path: Path, file: BinaryIO, size: int) -> None:
-    """Refuse WAV whose data chunk goes beyond the file: libsndfile repairs silently."""
-    head = file.read(12)
-    if len(head) < 12 or head[:4] not in (b"RIFF", b"RIFX") or head[8:] != b"WAVE":
-        return
-    order = "<" if head[:4] == b"RIFF" else ">"
-    while len(chunk := file.read(8)) == 8:
-        promised = struct.unpack(f"{order}I", chunk[4:])[0]
-        there = size - file.tell()
-        if chunk[:4] == b"data":
-            if there < promised < _STREAMED:
-                got = f"expected {promised} bytes of samples, got {there}"
-                _refuse(path, f"is truncated: {got}")
-            return
-        file.seek(promised + promised % 2, os.SEEK_CUR)
+def _contained(
+    path: Path, container: str, start: float | None, end: float | None
+) -> tuple[NDArray[np.float32], int, int]:
+    """Read a segment of a container: mono samples, sampling rate, channels."""
+    heard: list[NDArray[np.float32]] = []
+    n = rate = channels = 0
+    begin = start or 0.0
+    for mono, *told in _containers.blocks(path, container):
+        rate, channels = told
+        first = round(begin * rate) if begin == begin else 0
+        if n + len(mono) > first:
+            heard.append(mono[max(0, first - n) :])
+        n += len(mono)
+        if end is not None and n >= round(end * rate):  # NaN: never
+            break
+    first, last = _segment(path, n, rate, start, end)
+    return _joined(heard)[: last - first], rate, channels
+
+
+def _joined(heard: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    if len(heard) == 1:
+        return heard[0]
+    return np.concatenate(heard) if heard else np.empty(0, np.float32)
 
 
 def _segment(
-    path: Path, file: soundfile.SoundFile, start: float | None, end: float | None
+    path: Path, n: int, rate: int, start: float | None, end: float | None
 ) -> tuple[int, int]:
-    """Turn seconds into the first sample and the one behind the last."""
-    rate, n = file.samplerate, file.frames
+    """Turn seconds into the first of ``n`` samples and the one behind the last."""
     begin = 0.0 if start is None or math.isnan(start) else start
     until = n / rate if end is None or math.isnan(end) else end
     if not 0 <= begin < until <= n / rate + _ROUNDING:  # NaN and infinity neither
         if n == 0 and end is None:
-            _refuse(path, "is empty: expected samples, got none")
+            refuse(path, "is empty: expected samples, got none")
         got = f"expected a segment within 0-{n / rate:g} s, got {begin:g}-{until:g} s"
-        _refuse(path, f"has no such segment: {got}")
+        refuse(path, f"has no such segment: {got}")
     return min(round(begin * rate), n), min(round(until * rate), n)
-
-
-def _read(
-    path: Path, file: soundfile.SoundFile, first: int, last: int
-) -> NDArray[np.float32]:
-    """Read mono samples ``(time,)`` from ``first`` up to ``last``."""
-    skip = first
-    if first and file.format in _EXACT:
-        file.seek(first)
-        skip = 0
-    samples = np.empty(skip + last - first, np.float32)
-    n = 0
-    while n < len(samples):
-        block: NDArray[Any] = file.read(min(_BLOCK, len(samples) - n), always_2d=True)
-        if not len(block):
-            break
-        with np.errstate(over="ignore"):  # becomes infinite, and is refused
-            samples[n : n + len(block)] = block.mean(axis=1)
-        n += len(block)
-    # the length of MP3 may be an estimate from its bit rate
-    if n < len(samples) and file.format != "MP3":
-        got = f"expected {len(samples)} samples, got {n}"
-        _refuse(path, f"is truncated: {got}")
-    return samples[skip:n]

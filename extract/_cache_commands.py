@@ -75,7 +75,7 @@ def verify(chosen: Namespace) -> int:
 
 def _recompute(chosen: Namespace, told: dict[str, object]) -> None:
     """Compute utterances of each whole feature again; add what came out."""
-    from extract import _upkeep, _upkeep_recompute
+    from extract import _external, _upkeep, _upkeep_recompute
 
     if not told["whole"]:
         warn("nothing is computed again before the cache is mended")
@@ -84,6 +84,9 @@ def _recompute(chosen: Namespace, told: dict[str, object]) -> None:
     parts: list[dict[str, object]] = told["features"]  # type: ignore[assignment]
     for part in parts:
         store = next(s for s in cache.stores if s.spec.short == part["short"])
+        if _external.is_external(store.spec):
+            part["recomputed"] = [_external.NO_AUDIO]
+            continue
         k, seed = chosen.recompute, chosen.seed
         try:
             found, problems = _upkeep_recompute.recompute(

@@ -25,6 +25,7 @@ from contracts.extraction import Extractor, bytes_held, bytes_needed
 from contracts.feature import FeatureSpec
 from contracts.terminal import progress
 from extract import _plan, _probe, _work, _workers
+from extract._listening import listen
 from extract._plan import Item
 from extract._work import Done, Recipe, Task
 
@@ -251,7 +252,7 @@ def _run_here(job: Job, todo: Sequence[Item], stop: threading.Event) -> None:
     device = job.extractor.device
     with ThreadPoolExecutor(_AHEAD) as hearing, ThreadPoolExecutor(1) as writing:
         written: Future[None] | None = None
-        for shard, heard in zip(plan, _ahead(hearing, _work.listen, plan), strict=True):
+        for shard, heard in zip(plan, _ahead(hearing, listen, plan), strict=True):
             blocks, failed = _work.compute(job.extractor, shard, heard)
             if written is not None:
                 written.result()

@@ -36,6 +36,9 @@ class Item:
         start: seconds; None: from the beginning
         end: seconds; None: to the end
         duration: seconds
+        variant: how it is made from its source; empty: an original
+        source: hash of the waveform that a variant is made from
+        sound: file to hear it from, where that is not ``path``
     """
 
     key: str
@@ -44,18 +47,31 @@ class Item:
     start: float | None
     end: float | None
     duration: float
+    variant: str = ""
+    source: str = ""
+    sound: str = ""
 
 
 def items(rows: pd.DataFrame) -> list[Item]:
-    """List the distinct waveforms of manifest rows, by rising length."""
-    good = rows[rows["problem"] == ""].drop_duplicates("waveform")
-    columns = ("waveform", "id", "path", "start", "end", "duration")
-    told = good[list(columns)].itertuples(index=False, name=None)
+    """List the distinct waveforms of manifest rows, by rising length.
+
+    Args:
+        rows: with the sources of all variants among them
+    """
+    good = rows[rows["problem"] == ""]
+    waveform = dict(zip(good["id"], good["waveform"], strict=True))
+    good = good.drop_duplicates("waveform")
+    columns = ("waveform", "id", "path", "start", "end", "duration", "variant")
+    told = good[[*columns, "source"]].itertuples(index=False, name=None)
     out = [
-        Item(k, i, p, None if s != s else s, None if e != e else e, d)
-        for k, i, p, s, e, d in told
+        Item(k, i, p, _known(s), _known(e), d, v, waveform.get(o, ""))
+        for k, i, p, s, e, d, v, o in told
     ]
     return sorted(out, key=lambda item: (item.duration, item.key))
+
+
+def _known(seconds: float) -> float | None:
+    return None if seconds != seconds else seconds
 
 
 def missing(cache: Cache, spec: FeatureSpec, rows: pd.DataFrame) -> list[Item]:

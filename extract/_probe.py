@@ -53,7 +53,7 @@ def _hear(item: Item) -> NDArray[Any] | ExtractionError:
     if item.duration > _LONGEST:
         end = begin + _LONGEST
     try:
-        decoded = _audio.decode(Path(item.path), item.start, end)
+        decoded = _audio.decode(Path(item.sound or item.path), item.start, end)
     except ExtractionError as error:
         return error
     return _audio.resample(decoded)

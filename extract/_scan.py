@@ -1,57 +1,26 @@
-"""Make the manifest: listen to every utterance once, and name what is odd.
-
-A file that was heard before and has not changed since (size, times, inode) is not
-heard again: its row is taken from the manifest there was.
-"""
+"""Make the manifest of a corpus: who reads it, its ids, its rows, what is odd."""
 
 import hashlib
 import os
 import unicodedata
-from collections.abc import Callable, Container, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from contracts import plugins
-from contracts.errors import ExtractionError, ManifestError, listing
-from contracts.manifest import (
-    TRAIT,
-    VOTE,
-    Leftover,
-    Manifest,
-    Utterance,
-    card,
-    complete,
-)
-from contracts.terminal import progress
-from extract import _audio
+from contracts.errors import ManifestError, listing
+from contracts.manifest import Leftover, Manifest, Utterance, card, complete
+from contracts.variant import Variant
+from extract import _variants
+from extract._hearing import HEARD, hear_all
+from extract._oddities import Note, gone, odd, unexpected
 
-HEARD = ("waveform", "duration", "sampling_rate", "channels", "clipping", "silence")
-TABLE = "table"
-_THREADS = 4  # decoding waits for the disk and leaves the interpreter's lock
-_SHORT = 0.06  # seconds; openSMILE gives NaN below
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something odd but accepted.
-
-    Attributes:
-        what: in words
-        names: of the utterances or files it is about
-    """
-
-    what: str
-    names: tuple[str, ...] = ()
-
-    def text(self, limit: int = 10) -> str:
-        """Say it, with at most so many names."""
-        return f"{self.what}: {listing(self.names, limit)}" if self.names else self.what
+LAST_RESORTS = ("table", "class_folders")  # importers, in the order they are asked
 
 
 @dataclass(frozen=True)
@@ -77,16 +46,44 @@ class Scan:
         return bad + list(zip(rows["id"], rows["problem"], strict=True))
 
 
+def importers(root: Path | None = None) -> list[ModuleType]:
+    """List the plug-ins that read a layout, whatever the corpus.
+
+    Args:
+        root: only those that recognise this folder or file; of these the last resorts
+            (any table, folders named by emotion) only where nothing else does
+    """
+    every = [plugins.load("corpora", name) for name in plugins.names("corpora")]
+    found = [plugin for plugin in every if hasattr(plugin, "recognises")]
+    if root is None:
+        return found
+    last = [f"corpora.{name}" for name in LAST_RESORTS]
+    specific = [p for p in found if p.__name__ not in last and p.recognises(root)]
+    if specific:
+        return specific
+    resorts = (plugins.load("corpora", name) for name in LAST_RESORTS)
+    return [p for p in resorts if p.recognises(root)][:1]
+
+
 def plugin_for(corpus: str, root: Path) -> ModuleType:
-    """Find the plug-in that reads a corpus: its own, else ``table`` if one lies there.
+    """Find the plug-in that reads a corpus: its own, else what recognises the folder.
 
     Raises:
-        PluginError: if there is no such plug-in and no table
+        ManifestError: if several recognise it
+        PluginError: if there is no such plug-in and nothing recognises the folder
     """
-    table = plugins.load("corpora", TABLE)
-    if corpus not in plugins.names("corpora") and table.recognises(root):
-        return table
-    return plugins.load("corpora", corpus)
+    if corpus in plugins.names("corpora"):
+        return plugins.load("corpora", corpus)
+    found = importers(root)
+    if len(found) > 1:
+        names = " and ".join(p.__name__.partition(".")[2] for p in found)
+        msg = (
+            f"{root} is more than one thing: expected one layout, got {names}. Give "
+            "the path of the one file that lists the recordings (metadata.csv, "
+            "db.yaml, wav.scp, a .jsonl ...) as --root"
+        )
+        raise ManifestError(msg)
+    return found[0] if found else plugins.load("corpora", corpus)
 
 
 def scan(
@@ -95,16 +92,20 @@ def scan(
     before: Manifest | None = None,
     limit: int | None = None,
     held: Container[str] = (),
+    near: Path | None = None,
+    variants: Sequence[Variant] = (),
 ) -> Scan:
     """List the utterances of a corpus and listen to those not heard before.
 
     Args:
-        corpus: name in the cache; a plug-in's, or any name for a folder with a table
+        corpus: name in the cache; a plug-in's, or any name for what an importer reads
         root: folder of the corpus, or its table
         before: the manifest there was
         limit: take only so many utterances, spread over the corpus by a hash of their
             ids, so that a larger limit holds a smaller one
         held: waveforms that the cache has features of: a limit leaves them in
+        near: an existing folder to decode long files into
+        variants: to be made of every utterance; those there were stay
 
     Raises:
         ManifestError: if the folder is not there or holds no utterance
@@ -124,27 +125,37 @@ def scan(
     known = {} if before is None else _known(before)
     keep = {name for name, row in known.items() if row["waveform"] in held}
     chosen = _limited(named, limit, keep)
-    frame = _hear_all(corpus, chosen, known)
+    frame = hear_all(corpus, chosen, known, near)
+    describe = getattr(plugin, "describe", lambda _: plugin.CORPUS)
     told = card(
-        plugin.CORPUS,
+        describe(root),
         plugin=plugin.__name__,
         root=str(root.resolve()),
         limited=[len(chosen), len(named)] if len(chosen) < len(named) else None,
     )
     frame, doubled = _without_doubles(frame, [u for _, u in chosen])
     leftovers += unnamed + doubled
-    manifest = Manifest(corpus, frame, told)
-    notes = [Note(u.remark, (n,)) for n, u in chosen if u.remark]
-    notes += _odd(frame) + _unexpected(manifest)
+    notes = _remarks(chosen) + odd(frame) + unexpected(Manifest(corpus, frame, told))
     if before is not None:
-        notes += _gone(before, {n for n, _ in named})
+        notes += gone(before, {n for n, _ in named})
     if not len(frame) and not any(x.fault for x in leftovers):
         msg = (
             f"{root} holds no utterance of {corpus}: {plugin.CORPUS.title} names its "
             f"files like {listing(list(plugin.EXAMPLES)[:1]) or 'those of a table'}"
         )
         raise ManifestError(msg)
-    return Scan(manifest, leftovers, notes)
+    made, lost = _variants.attach(frame, before, variants)
+    manifest = Manifest(corpus, complete(pd.concat([frame, made])), told)
+    return Scan(manifest, leftovers, notes + lost)
+
+
+def _remarks(chosen: Sequence[tuple[str, Utterance]]) -> list[Note]:
+    """Gather what the corpus remarks, each remark with all that it is about."""
+    names = defaultdict(list)
+    for name, utterance in chosen:
+        if utterance.remark:
+            names[utterance.remark].append(name)
+    return [Note(what, tuple(about)) for what, about in names.items()]
 
 
 def _named(
@@ -184,7 +195,7 @@ def _identity(corpus: str, root: Path, utterance: Utterance) -> str:
 
 def _known(before: Manifest) -> dict[str, dict[str, Any]]:
     """Return id -> what was heard, for files that could be decoded."""
-    rows = before.rows
+    rows = before.rows[before.rows["variant"] == ""]
     wanted = rows[rows["problem"] == ""][["id", "stat", *HEARD]]
     return {row["id"]: row for row in wanted.to_dict("records")}
 
@@ -198,77 +209,6 @@ def _limited(
     order.sort(key=lambda name: hashlib.sha256(name.encode()).digest())
     chosen = {*order[:limit], *known}
     return [(n, u) for n, u in named if n in chosen]
-
-
-def _stat(path: Path) -> str:
-    try:
-        s = path.stat()
-    except OSError:
-        return ""
-    return f"{s.st_size}-{s.st_mtime_ns}-{s.st_ctime_ns}-{s.st_ino}"
-
-
-def _hear_all(
-    corpus: str,
-    named: Sequence[tuple[str, Utterance]],
-    known: dict[str, dict[str, Any]],
-) -> pd.DataFrame:
-    """Make the rows, listening to what is not known yet."""
-
-    def one(item: tuple[str, Utterance]) -> dict[str, Any]:
-        name, utterance = item
-        stat = _stat(utterance.path)
-        row = _row(corpus, name, utterance) | {"stat": stat}
-        heard = known.get(name)
-        if heard and stat and heard["stat"] == stat:
-            return row | {column: heard[column] for column in HEARD}
-        return row | hear(utterance)
-
-    rows = []
-    with (
-        progress(f"{corpus}: listening", len(named), "utterances") as advance,
-        ThreadPoolExecutor(_THREADS) as pool,
-    ):
-        for row in pool.map(one, named, chunksize=8):
-            rows.append(row)
-            advance(1)
-    return complete(pd.DataFrame(rows, index=range(len(rows))))
-
-
-def _row(corpus: str, name: str, utterance: Utterance) -> dict[str, Any]:
-    def own(value: str | None) -> str:
-        return f"{corpus}/{value}" if value else ""
-
-    row: dict[str, Any] = {
-        "id": name,
-        "corpus": corpus,
-        "path": str(utterance.path.absolute()),
-        "start": np.nan if utterance.start is None else utterance.start,
-        "end": np.nan if utterance.end is None else utterance.end,
-        "speaker": own(utterance.speaker),
-        "session": own(utterance.session),
-        "sentence": own(utterance.sentence),
-    }
-    for column in ("sex", "split", "text", "label"):
-        row[column] = getattr(utterance, column) or ""
-    row |= {f"{VOTE}{label}": share for label, share in utterance.votes.items()}
-    return row | {f"{TRAIT}{k}": value for k, value in utterance.traits.items()}
-
-
-def hear(utterance: Utterance) -> dict[str, Any]:
-    """Decode one utterance and measure it; what is wrong goes into ``problem``."""
-    try:
-        decoded = _audio.decode(utterance.path, utterance.start, utterance.end)
-    except ExtractionError as error:
-        return {"problem": str(error)}
-    return {
-        "waveform": _audio.waveform_hash(decoded),
-        "duration": len(decoded.samples) / decoded.sampling_rate,
-        "sampling_rate": decoded.sampling_rate,
-        "channels": decoded.channels,
-        "clipping": _audio.clipping(decoded.samples),
-        "silence": _audio.silence(decoded),
-    }
 
 
 def _without_doubles(
@@ -289,50 +229,3 @@ def _without_doubles(
         left.append((i, Leftover(utterance.path, reason, fault=not alike)))
     kept = frame.drop(index=[i for i, _ in left]).reset_index(drop=True)
     return kept, [x for _, x in left]
-
-
-def _odd(frame: pd.DataFrame) -> list[Note]:
-    """Name what is accepted but odd: the same recording twice, clipping, silence."""
-    out = []
-    rows = frame[frame["problem"] == ""]
-    for _, same in rows[rows["waveform"].duplicated(keep=False)].groupby("waveform"):
-        what = f"the same recording under {len(same)} names"
-        out.append(Note(what, tuple(same["id"])))
-    checks: tuple[tuple[str, Callable[[pd.DataFrame], Any]], ...] = (
-        ("clipped (samples at full scale)", lambda r: r["clipping"] > 0.001),
-        ("silent (no frame above -60 dBFS)", lambda r: r["silence"] >= 1.0),
-        (
-            "shorter than 60 ms (eGeMAPS is not defined)",
-            lambda r: r["duration"] < _SHORT,
-        ),
-    )
-    for what, test in checks:
-        names = rows["id"][test(rows)]
-        if len(names):
-            out.append(Note(f"{len(names)} {what}", tuple(names)))
-    return out
-
-
-def _unexpected(manifest: Manifest) -> list[Note]:
-    """Compare with the published counts."""
-    told, rows = manifest.card, manifest.rows
-    if told["limited"]:
-        taken, found = told["limited"]
-        return [Note(f"limited: {taken} of {found} utterances are taken")]
-    expected = {"utterances": told["n_utterances"], "speakers": told["n_speakers"]}
-    got = {"utterances": len(rows), "speakers": len(set(rows["speaker"]) - {""})}
-    expected |= told["label_counts"]
-    got |= rows["label"].value_counts().to_dict()
-    return [
-        Note(f"{manifest.corpus}: expected {n} {what}, got {got.get(what, 0)}")
-        for what, n in expected.items()
-        if n is not None and got.get(what, 0) != n
-    ]
-
-
-def _gone(before: Manifest, names: set[str]) -> list[Note]:
-    gone = tuple(name for name in before.rows["id"] if name not in names)
-    if not gone:
-        return []
-    what = f"{len(gone)} utterances that were in the manifest are no longer there"
-    return [Note(f"{what}; their features stay in the cache", gone)]

@@ -1,7 +1,8 @@
 """The first stage as a whole: find corpora, scan them, make features, name faults."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from contracts.errors import ExtractionError, ManifestError, PluginError, listin
 from contracts.extraction import Extractor, Options, remarks
 from contracts.feature import FeatureSpec
 from contracts.terminal import count, say, warn
-from extract import _engine, _plan, _scan
+from contracts.variant import Variant
+from extract import _engine, _plan, _scan, _spool
 from extract._engine import Job
+from extract._oddities import Note
 from extract._scan import Scan
 from extract._work import Recipe
 
@@ -26,8 +29,9 @@ def recognised(audio: Path) -> tuple[dict[str, Path], list[str]]:
     Returns:
         name -> folder, and the names of folders that nothing here can read
     """
-    known = {name: name for name in plugins.names("corpora") if name != _scan.TABLE}
-    reads = plugins.load("corpora", _scan.TABLE)
+    importers = {p.__name__ for p in _scan.importers()}
+    corpora = plugins.names("corpora")
+    known = {name: name for name in corpora if f"corpora.{name}" not in importers}
     found, unknown = {}, []
     folders = sorted(audio.iterdir()) if audio.is_dir() else []
     for folder in folders:
@@ -36,7 +40,7 @@ def recognised(audio: Path) -> tuple[dict[str, Path], list[str]]:
         name = known.get(folder.name.lower())
         if name and name not in found:
             found[name] = folder
-        elif not name and reads.recognises(folder):
+        elif not name and _scan.importers(folder):
             found[folder.name] = folder
         else:
             unknown.append(folder.name)
@@ -44,20 +48,26 @@ def recognised(audio: Path) -> tuple[dict[str, Path], list[str]]:
 
 
 def choose_roots(
-    corpora: Sequence[str] | None, root: Path | None, cache: Cache
+    corpora: Sequence[str] | None, roots: Sequence[str] | None, cache: Cache
 ) -> dict[str, Path]:
     """Decide which corpora are meant and where they lie.
 
     A corpus that is named without a root lies in ``data/audio``, else where it lay
     when the cache met it.
 
+    Args:
+        corpora: names; none: all that are recognised in ``data/audio``
+        roots: one for each name, in that order; none: where they are known to lie
+        cache: which knows where corpora lay
+
     Raises:
-        ManifestError: if none is there, or one root is given for several
+        ManifestError: if none is there, or there are not as many roots as corpora
     """
     if corpora:
-        return _named_roots(corpora, root, cache)
-    if root is not None:
-        msg = f"--root {root} needs to know its corpus: add --corpus NAME"
+        given = [Path(root) for root in roots or ()]
+        return _named_roots(list(dict.fromkeys(corpora)), given, cache)
+    if roots:
+        msg = f"--root {listing(roots)} needs to know its corpus: add --corpus NAME"
         raise ManifestError(msg)
     found, unknown = recognised(AUDIO)
     if unknown:
@@ -77,7 +87,7 @@ def choose_roots(
 
 
 def _named_roots(
-    corpora: Sequence[str], root: Path | None, cache: Cache
+    corpora: Sequence[str], given: Sequence[Path], cache: Cache
 ) -> dict[str, Path]:
     bad = [name for name in corpora if not re.fullmatch(r"\w[\w.-]*", name)]
     if bad:
@@ -86,18 +96,21 @@ def _named_roots(
             "digits, dots, dashes; the folder goes into --root PATH"
         )
         raise ManifestError(msg)
-    if root is not None and len(set(corpora)) > 1:
-        msg = f"one --root for {len(corpora)} corpora: give one --corpus, or no root"
+    if given and len(given) != len(corpora):
+        msg = (
+            f"--root is given {len(given)} times for {len(corpora)} corpora: give one "
+            "for each, in the same order, or none"
+        )
         raise ManifestError(msg)
     found, _ = recognised(AUDIO)
     roots = {}
-    for name in corpora:
+    for i, name in enumerate(corpora):
         known = cache.corpora
         lay = Path(cache.manifest(name).card["root"]) if name in known else AUDIO / name
-        roots[name] = root or found.get(name) or lay
+        roots[name] = given[i] if given else found.get(name) or lay
     if gone := {name: path for name, path in roots.items() if not path.exists()}:
         first = next(iter(gone))
-        if root is None:  # a name that nothing here can read is said first
+        if not given:  # a name that nothing here can read is said first
             plugins.check("corpora", [n for n in gone if n not in cache.corpora])
         msg = (
             f"no folder {listing(gone.values())}: put the corpus' audio there or link "
@@ -109,7 +122,11 @@ def _named_roots(
 
 
 def scan_all(
-    cache: Cache, roots: dict[str, Path], limit: int | None = None, keep: bool = True
+    cache: Cache,
+    roots: dict[str, Path],
+    limit: int | None = None,
+    keep: bool = True,
+    variants: Sequence[Variant] = (),
 ) -> tuple[list[Scan], list[tuple[str, str]]]:
     """Scan some corpora; one that cannot be read does not keep the others back.
 
@@ -118,6 +135,7 @@ def scan_all(
         roots: corpus -> folder
         limit: of utterances per corpus
         keep: put the manifests into the cache, under its lock
+        variants: to be made of every utterance
 
     Returns:
         the scans, and ``(what, why)`` of everything to mend
@@ -131,7 +149,8 @@ def scan_all(
     for corpus, root in roots.items():
         before = cache.manifest(corpus) if corpus in cache.corpora else None
         try:
-            scan = _scan.scan(corpus, root, before, limit, held)
+            near = cache.folder if keep else None
+            scan = _scan.scan(corpus, root, before, limit, held, near, variants)
         except (ManifestError, PluginError) as error:
             if len(roots) == 1:
                 raise
@@ -151,16 +170,18 @@ def scan_all(
 def _say_scan(scan: Scan, cache: Cache | None) -> None:
     """Say what was found and what is odd; write it with every name into a cache."""
     rows = scan.manifest.rows
-    hours = rows["duration"].sum() / 3600
+    made = rows["variant"] != ""
+    hours = rows["duration"][~made].sum() / 3600
     speakers = len(set(rows["speaker"]) - {""})
     say(
-        f"{scan.manifest.corpus}: {count(len(rows), 'utterance')}, "
+        f"{scan.manifest.corpus}: {count(int((~made).sum()), 'utterance')}, "
         f"{count(speakers, 'speaker')}, {hours:.2f} hours"
+        + (f", and {count(int(made.sum()), 'variant')}" if made.any() else "")
     )
     notes = list(scan.notes)
     left = [f"{x.path.name} ({x.reason})" for x in scan.leftovers if not x.fault]
     if left:
-        notes.append(_scan.Note(f"{len(left)} files are no utterances", tuple(left)))
+        notes.append(Note(f"{len(left)} files are no utterances", tuple(left)))
     for note in notes:
         warn(f"  {note.text()}")
     if cache is not None and any(len(note.names) > 10 for note in notes):
@@ -180,18 +201,33 @@ def make_features(
     rows = pd.concat(list(frames), ignore_index=True)
     jobs, faults = prepare(cache, rows, names, options)
     _plan.refuse_full_disk(cache, [(job.spec, job.todo) for job in jobs])
-    for outcome in _engine.run_all(cache, jobs, workers):
-        spec, before = outcome.spec, outcome.n_before
-        say(
-            f"{spec.describe()}: {count(outcome.n_new, 'utterance')} extracted"
-            + (f", {before} were there" if before else "")
-            + (f", {len(outcome.failed)} failed" if outcome.failed else "")
-        )
-        faults += [(i, f"{spec.name}: {why}") for i, why in outcome.failed.items()]
+    with _spooled(cache, jobs):
+        for outcome in _engine.run_all(cache, jobs, workers):
+            spec, before = outcome.spec, outcome.n_before
+            say(
+                f"{spec.describe()}: {count(outcome.n_new, 'utterance')} extracted"
+                + (f", {before} were there" if before else "")
+                + (f", {len(outcome.failed)} failed" if outcome.failed else "")
+            )
+            faults += [(i, f"{spec.name}: {why}") for i, why in outcome.failed.items()]
     for job in jobs:
         for remark in remarks(job.extractor):
             warn(f"{job.spec.name}: {remark}")
     return faults
+
+
+@contextmanager
+def _spooled(cache: Cache, jobs: Sequence[Job]) -> Iterator[None]:
+    """Decode long files of many segments once, for all jobs and all processes."""
+    segments = {(i.path, i.start, i.end) for job in jobs for i in job.todo}
+    with _spool.spool([path for path, *_ in segments], cache.folder) as sounds:
+        where = {}
+        for path in sorted(sounds.wanted):
+            with suppress(ExtractionError):  # each segment will say it
+                where[path] = str(sounds.sound(path))
+        for job in jobs:
+            job.todo = [replace(i, sound=where.get(i.path, "")) for i in job.todo]
+        yield
 
 
 def prepare(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,9 @@ from contracts.errors import CacheError, ExtractionError
 from contracts.extraction import Extractor, Options
 from contracts.feature import Block, FeatureSpec
 from contracts.terminal import count, progress
-from extract import _audio
+from extract import _plan
+from extract._listening import hear
+from extract._plan import Item
 
 # what batching may change, beyond the rounding of the stored dtype
 L2, LARGEST = 1e-5, 1e-3
@@ -157,8 +158,8 @@ def recompute(
         CacheError: if the extractor cannot be had as it was
     """
     frames = [cache.manifest(corpus).rows for corpus in corpora or cache.corpora]
-    rows = pd.concat(frames).drop_duplicates("waveform") if frames else pd.DataFrame()
-    there = [r for r in rows.to_dict("records") if r["waveform"] in store.places]
+    known = _plan.items(pd.concat(frames)) if frames else []
+    there = [item for item in known if item.key in store.places]
     if not there:
         return Deviation(), []
     rng = np.random.default_rng(seed)
@@ -167,7 +168,7 @@ def recompute(
     worst, problems = Deviation(), []
     with progress(f"{store.spec.name} alone", len(chosen), "utterances") as advance:
         for i in sorted(chosen):
-            stored, dtype = _stored(store, there[i]["waveform"])
+            stored, dtype = _stored(store, there[i].key)
             try:
                 now = _alone(extractor, _heard(there[i]))
                 worst = _compare(worst, store.spec, stored, dtype, now)
@@ -179,20 +180,13 @@ def recompute(
     return replace(worst, reduced=store.spec.settings.get("precision", "")), problems
 
 
-def _heard(row: dict[str, Any]) -> NDArray[np.float32]:
+def _heard(item: Item) -> NDArray[np.float32]:
     """Listen to an utterance of the manifest."""
     try:
-        decoded = _audio.decode(Path(row["path"]), row["start"], row["end"])
+        return hear(item)
     except ExtractionError as error:
-        msg = f"{row['id']} cannot be computed again: {error}"
+        msg = f"{item.id} cannot be computed again: {error}"
         raise CacheError(msg) from error
-    if _audio.waveform_hash(decoded) != row["waveform"]:
-        msg = (
-            f"{row['id']} cannot be computed again: {row['path']} was replaced since. "
-            "Run: python pipeline.py extract"
-        )
-        raise CacheError(msg)
-    return _audio.resample(decoded)
 
 
 def _stored(store: FeatureStore, key: str) -> tuple[Numbers, str]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contracts import plugins
+from contracts import plugins, variant
 from contracts.cache import Cache, FeatureStore
 from contracts.errors import CacheError, ExtractionError
 from contracts.extraction import Options
-from extract import _audio
+from extract import _audio, _external, _variants
 from extract._upkeep_recompute import differences
 
 
@@ -86,6 +86,8 @@ def _listen(row: dict[str, Any]) -> Stretch:
     try:
         decoded = _audio.decode(row["path"], row["start"], row["end"])
         key, seconds = _audio.waveform_hash(decoded), decoded.duration
+        if row.get("variant"):
+            key = _variants.key(key, variant.parse(row["variant"]))
     except ExtractionError as error:
         reason = str(error)
     return Stretch(
@@ -139,7 +141,10 @@ def _feature(stretch: Stretch, store: FeatureStore) -> list[str]:
         lines.append(f"    failed: {store.failed[key]}; tried {_made(told)}")
     else:
         lines.append("    never tried")
-    lines.append(f"    extract {_would(stretch, store, key)}")
+    if _external.is_external(spec):
+        lines.append(f"    {_external.NO_AUDIO}")
+    else:
+        lines.append(f"    extract {_would(stretch, store, key)}")
     lines.append(f"    settings: {_short(spec.settings)}")
     return lines
 

@@ -17,7 +17,7 @@ from contracts.cache import FeatureStore
 from contracts.errors import ExtractionError
 from contracts.extraction import Extractor, Options
 from contracts.feature import Block, FeatureSpec
-from extract import _audio
+from extract._listening import listen
 from extract._plan import Item
 
 
@@ -98,23 +98,6 @@ def work(task: Task) -> Done:
     del blocks
     memory.give_back()
     return Done(failed)
-
-
-def listen(items: Sequence[Item]) -> list[NDArray[Any] | ExtractionError]:
-    """Decode a shard; a file that is no longer what the manifest says is an error."""
-    out: list[NDArray[Any] | ExtractionError] = []
-    for item in items:
-        try:
-            decoded = _audio.decode(Path(item.path), item.start, item.end)
-        except ExtractionError as error:
-            out.append(error)
-            continue
-        if _audio.waveform_hash(decoded) != item.key:
-            msg = f"{item.path} was replaced while this ran: run extract again"
-            out.append(ExtractionError(msg))
-            continue
-        out.append(_audio.resample(decoded))
-    return out
 
 
 def compute(

@@ -1,4 +1,4 @@
-"""Commands of the first stage: inspect, extract, cache, untrained."""
+"""Commands of the first stage: inspect, extract, cache, external, export, untrained."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from contracts.command import (
 from contracts.errors import ExtractionError, ManifestError
 from contracts.terminal import say
 from extract._cache_commands import CACHE
+from extract._export_command import EXPORT
+from extract._external_command import EXTERNAL
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    import pandas as pd
     from jsonargparse import ArgumentParser
 
 
@@ -57,11 +60,12 @@ def corpus_options(parser: ArgumentParser) -> None:
         "NAME",
         f"corpora; none: all recognised in {AUDIO} (python pipeline.py list corpora)",
     )
-    parser.add_argument(
+    several(
+        parser,
         "--root",
-        type=Path,
-        metavar="PATH",
-        help=f"the corpus' folder, or its table; none: {AUDIO}/NAME",
+        "PATH",
+        f"the corpus' folder, or its table; none: {AUDIO}/NAME. One for each --corpus, "
+        "in the same order",
     )
     cache_option(parser)
 
@@ -82,6 +86,23 @@ def _extract_arguments(parser: ArgumentParser) -> None:
         "openai/whisper-base",
     )
     parser.add_argument("--revision", metavar="REV", help="of the encoder on the hub")
+    several(
+        parser,
+        "--augment",
+        "NAME",
+        "also variants that may stand only in train: noise, noise-10dB, speed, pitch "
+        "... (python pipeline.py list variants)",
+    )
+    parser.add_argument(
+        "--copies", type=int, default=1, metavar="N", help="of each --augment"
+    )
+    several(
+        parser,
+        "--degrade",
+        "NAME",
+        "also variants that may stand only in test: telephone, noise-10dB, mp3-16k, "
+        "reverb ...",
+    )
     parser.add_argument(
         "--layers", default="all", metavar="all|0-12", help="hidden states to store"
     )
@@ -126,11 +147,11 @@ def extract(chosen: Namespace) -> int:
     from contracts import plugins
     from contracts.cache import Cache
     from contracts.extraction import Options
-    from extract import _estimate, _stage
+    from extract import _estimate, _spool, _stage, _variants
 
     names = list(dict.fromkeys(chosen.feature or FEATURES))
     plugins.check("features", names)
-    for option in ("limit", "workers"):
+    for option in ("limit", "workers", "copies"):
         value = getattr(chosen, option)
         if value is not None and value < 1:
             msg = f"bad --{option} {value}: expected a number above 0"
@@ -144,17 +165,25 @@ def extract(chosen: Namespace) -> int:
         chosen.store,
         chosen.precision,
     )
+    wanted = _variants.choose("augment", chosen.augment or (), chosen.copies)
+    wanted += _variants.choose("degrade", chosen.degrade or ())
     cache = Cache(chosen.cache)
     roots = _stage.choose_roots(chosen.corpus, chosen.root, cache)
+
+    def found(keep: bool) -> tuple[list[pd.DataFrame], list[tuple[str, str]]]:
+        scans, faults = _stage.scan_all(cache, roots, chosen.limit, keep, wanted)
+        # variants that are not asked for are not made, even where they are listed
+        rows = [_variants.belonging(scan.manifest.rows, wanted) for scan in scans]
+        return rows, faults
+
     if chosen.dry_run:
-        scans, faults = _stage.scan_all(cache, roots, chosen.limit, keep=False)
-        rows = [scan.manifest.rows for scan in scans]
+        rows, faults = found(keep=False)
         faults += _estimate.say_estimate(cache, rows, names, options, chosen.workers)
         return _stage.say_faults(faults)
     with cache.lock():
-        scans, faults = _stage.scan_all(cache, roots, chosen.limit)
-        frames = [scan.manifest.rows for scan in scans]
-        faults += _stage.make_features(cache, frames, names, options, chosen.workers)
+        _spool.sweep(cache.folder)
+        rows, faults = found(keep=True)
+        faults += _stage.make_features(cache, rows, names, options, chosen.workers)
     return _stage.say_faults(faults)
 
 
@@ -223,11 +252,15 @@ COMMANDS = [
             "python pipeline.py extract --corpus mine --root speech.csv --encoder "
             "facebook/hubert-base-ls960 --layers 0-12",
             "python pipeline.py extract --feature wav2vec2 --dry-run",
+            "python pipeline.py extract --feature egemaps --augment noise speed "
+            "--copies 2 --degrade telephone noise-10dB",
         ),
         _extract_arguments,
         extract,
     ),
     CACHE,
+    EXTERNAL,
+    EXPORT,
     Command(
         "untrained",
         "Save an encoder with random weights to a folder, to try without the hub.",

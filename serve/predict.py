@@ -26,7 +26,7 @@ from contracts.manifest import Leftover, Manifest, Utterance, complete
 from contracts.run import Run
 from contracts.view import View
 from corpora._files import walk
-from extract import _engine, _scan
+from extract import _engine, _hearing, _scan
 
 NAME = "predict"
 
@@ -204,7 +204,7 @@ def _extract(
         if isinstance(file, Leftover):
             row["problem"] = file.reason
         elif _scan.is_text(str(file)):
-            row |= {"path": str(file)} | _scan.hear(Utterance(file))
+            row |= {"path": str(file)} | _hearing.hear(Utterance(file))
         else:
             row["problem"] = "file name is not UTF-8. Rename the file"
         rows.append(row)

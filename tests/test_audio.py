@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from contracts.errors import ExtractionError
-from extract import _audio
+from extract import _audio, _sound_files
 from extract._audio import Decoded
 
 STEP = {"PCM_U8": 2**-7, "PCM_S8": 2**-7, "PCM_16": 2**-15, "PCM_24": 2**-23}
@@ -67,7 +67,7 @@ def test_the_name_of_a_file_does_not_matter(name: str, tmp_path: Path) -> None:
 def test_mono_is_averaged_over_more_than_one_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_audio, "_BLOCK", 100)
+    monkeypatch.setattr(_sound_files, "_BLOCK", 100)
     written = sound(0.1, channels=2)
     soundfile.write(tmp_path / "a.wav", written, 16_000, "DOUBLE")
 

@@ -1,6 +1,7 @@
 """Every corpus plug-in: complete, in order, and true to its own examples."""
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,15 @@ from contracts import labels, plugins
 from contracts.errors import ManifestError
 from contracts.manifest import Corpus, Leftover, Utterance
 from corpora._files import walk
+from corpora._names import emotion_in
 
 NAMES = plugins.names("corpora")
 BY_NAME = [
     name for name in NAMES if importlib.import_module(f"corpora.{name}").EXAMPLES
+]
+
+BY_FILE_NAME = [
+    name for name in BY_NAME if hasattr(plugins.load("corpora", name), "read_name")
 ]
 
 
@@ -170,3 +176,64 @@ def test_walk_says_what_each_file_is(tmp_path: Path) -> None:
         "d.wav": ("cannot be read: expected an audio file", True),
     }
     assert tmp_path / "e.WAV" in list(walk(tmp_path))
+
+
+def test_the_corpora_read_by_name_are_found() -> None:
+    assert {"crema_d", "emodb", "nemo", "ravdess", "savee"} <= set(BY_FILE_NAME)
+    assert {"shemo", "tess", "turev", "urdu"} <= set(BY_FILE_NAME)
+
+
+@pytest.mark.parametrize("example", BY_FILE_NAME, indirect=True)
+def test_one_name_is_read_without_the_disk(example: tuple[str, Path]) -> None:
+    name, root = example
+    module = plugins.load("corpora", name)
+    gone = root / "gone"
+
+    for found in module.utterances(root):
+        path = gone / found.path.relative_to(root)
+        assert module.read_name(path) == replace(found, path=path)
+
+
+@pytest.mark.parametrize("example", BY_FILE_NAME, indirect=True)
+def test_a_copy_in_other_letters_is_known_as_a_copy(example: tuple[str, Path]) -> None:
+    name, root = example
+    module = plugins.load("corpora", name)
+
+    for found in module.utterances(root):
+        place = found.path.relative_to(root).as_posix()
+        for other in (place.upper(), place.lower()):
+            path = root / "a copy" / other
+            assert module.read_name(path) == replace(found, path=path)
+        assert found.name
+
+
+@pytest.mark.parametrize("name", BY_FILE_NAME)
+def test_a_folder_of_another_emotion_is_said_and_not_believed(
+    name: str, tmp_path: Path
+) -> None:
+    module = plugins.load("corpora", name)
+    for place, (_, label) in module.EXAMPLES.items():
+        folder = "Sad" if label.startswith("happ") else "HAPPY"
+        *parts, file = Path(place).parts
+        own = [part for part in parts if emotion_in(part) is None]
+        path = tmp_path.joinpath(folder, *own, file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    found = list(module.utterances(tmp_path))
+
+    told = sorted((u.speaker, u.label) for u in found)
+    assert told == sorted(module.EXAMPLES.values())
+    for utterance in found:
+        folder = utterance.path.relative_to(tmp_path).parts[0]
+        assert utterance.remark.startswith(f"lies in folder {folder!r} but its name")
+
+
+@pytest.mark.parametrize("name", BY_FILE_NAME)
+def test_names_of_another_corpus_are_refused(name: str) -> None:
+    for other in set(BY_FILE_NAME) - {name}:
+        for place in plugins.load("corpora", other).EXAMPLES:
+            found = plugins.load("corpora", name).read_name(Path(place))
+
+            assert isinstance(found, Leftover)
+            assert found.fault

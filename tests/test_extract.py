@@ -108,13 +108,15 @@ def test_moved_folder_and_touched_files_extract_nothing(
 def test_known_files_are_not_listened_to_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from extract import _scan
+    from extract import _hearing
 
     root = corpus(tmp_path / "a")
     extract(root, tmp_path / "c")
     heard = []
-    original = _scan.hear
-    monkeypatch.setattr(_scan, "hear", lambda u: heard.append(u) or original(u))
+    original = _hearing.hear
+    monkeypatch.setattr(
+        _hearing, "hear", lambda u, s: heard.append(u) or original(u, s)
+    )
 
     extract(root, tmp_path / "c")
     assert not heard

@@ -1,10 +1,14 @@
 """Label maps: contiguous, hashed, and nothing dropped or mapped in silence."""
 
+import tomllib
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from contracts import labels
+from contracts import _label_file, labels, plugins
 from contracts.errors import ManifestError, PluginError
 from contracts.labels import LabelMap
 from contracts.manifest import complete
@@ -20,6 +24,7 @@ def rows(counts: dict[str, int]) -> pd.DataFrame:
     return complete(pd.DataFrame(facts))
 
 
+HASH_OF_RAVDESS8 = "676d061fbdfd"  # runs are named by it
 FILES = [name for name in labels.names() if name != labels.IDENTITY]
 
 
@@ -123,3 +128,165 @@ def test_identity_keeps_the_corpus_order() -> None:
     assert one.labels == ("sad", "happy", "zeal")
     assert len(one.apply(frame)[0]) == 3
     assert isinstance(one, LabelMap)
+
+
+IEMOCAP = ("angry", "happy", "excited", "sad", "neutral", "frustrated") + (
+    "fearful",
+    "surprised",
+    "disgusted",
+    "other",
+)
+
+
+@pytest.mark.parametrize("name", plugins.names("corpora"))
+def test_every_corpus_is_known_to_its_own_map_and_to_the_common_ones(name: str) -> None:
+    corpus = plugins.load("corpora", name).CORPUS
+
+    for one in {corpus.label_map, "common4", "common6"} - {labels.IDENTITY}:
+        assert labels.load(one).unknown(corpus.labels) == []
+    if {"angry", "anger"} & set(corpus.labels):
+        kept = labels.load("common4")
+        assert {kept.merge.get(x, x) for x in corpus.labels} >= set(kept.labels)
+
+
+def test_common_maps_name_the_same_words_and_merge_them_alike() -> None:
+    four, six = labels.load("common4"), labels.load("common6")
+
+    assert {*four.labels, *four.merge, *four.drop} == (
+        {*six.labels, *six.merge, *six.drop}
+    )
+    assert four.merge.items() <= six.merge.items()
+
+
+def test_iemocap4_gives_the_5531_utterances_of_the_literature() -> None:
+    published = {"angry": 1103, "happy": 595, "excited": 1041, "neutral": 1708}
+    published |= {"sad": 1084, "frustrated": 1849, "": 2507, "disgusted": 2}
+
+    told = labels.load("iemocap4").counts(rows(published))
+
+    assert told["after"] == {"angry": 1103, "happy": 1636, "sad": 1084, "neutral": 1708}
+    assert sum(told["after"].values()) == 5531
+    assert told["drop"] == {"frustrated": 1849, "disgusted": 2}
+    assert not labels.load("iemocap4").unknown(IEMOCAP)
+    assert not labels.load("iemocap6-soft").unknown(IEMOCAP)
+
+
+def soft(**shares: list[float]) -> pd.DataFrame:
+    frame = rows({"": len(next(iter(shares.values())))})
+    return frame.assign(**{f"vote:{k}": v for k, v in shares.items()})
+
+
+def test_shares_below_the_threshold_become_0_after_merging() -> None:
+    frame = soft(
+        angry=[0.50, 0.04],
+        frustrated=[0.04, 0.03],  # with angry 0.07: it stays
+        sad=[0.42, 0.88],
+        neutral=[0.04, 0.05],  # below, at the threshold
+    )
+
+    mapped, classes = labels.load("iemocap6-soft").apply(frame)
+
+    assert classes == ("angry", "happy", "sad", "neutral", "fearful", "disgusted")
+    np.testing.assert_allclose(
+        mapped[["vote:angry", "vote:sad", "vote:neutral"]],
+        [[0.54 / 0.96, 0.42 / 0.96, 0], [0.07, 0.88, 0.05]],
+    )
+    assert mapped["label"].tolist() == ["angry", "sad"]
+
+
+def test_no_target_is_made_up_for_an_utterance_without_votes() -> None:
+    frame = soft(other=[1.0, 0.97, 0.5], sad=[0.0, 0.03, 0.5], happy=[0.0, 0.0, 0.0])
+    frame["label"] = ["sad", "sad", "sad"]
+    one = labels.load("iemocap6-soft")
+
+    mapped, _ = one.apply(frame)
+
+    assert mapped["id"].tolist() == ["2"]
+    assert one.voteless(frame).tolist() == [True, True, False]
+    assert one.counts(frame)["voteless"] == 2
+    assert one.counts(frame)["threshold"] == 0.05
+
+
+def test_rows_of_a_corpus_without_votes_are_not_lost_beside_one_with() -> None:
+    frame = soft(sad=[0.9, float("nan")], happy=[0.1, float("nan")])
+    frame["label"] = ["sad", "happy"]
+
+    mapped, _ = labels.load("iemocap6-soft").apply(frame)
+
+    assert mapped["label"].tolist() == ["sad", "happy"]
+
+
+def test_hash_holds_the_threshold_and_is_what_it_was_without() -> None:
+    plain = LabelMap("x", "", ("a", "b"))
+
+    assert LabelMap("x", "", ("a", "b"), threshold=0.05).hash != plain.hash
+    assert labels.load("ravdess8").hash.startswith(HASH_OF_RAVDESS8)
+
+
+def test_several_corpora_are_counted_each_for_itself() -> None:
+    frame = rows({"calm": 3, "happy": 2, "": 1})
+    frame["corpus"] = ["a", "a", "b", "a", "b", "b"]
+
+    told = labels.load("ekman6").counts(frame)
+
+    assert set(told["corpora"]) == {"a", "b"}
+    assert told["corpora"]["a"]["drop"] == {"calm": 2}
+    assert told["corpora"]["b"]["after"]["happy"] == 1
+    assert told["corpora"]["b"]["unlabelled"] == 1
+    assert "corpora" not in labels.load("ekman6").counts(frame[frame["corpus"] == "a"])
+
+
+def test_choice_names_the_maps_that_know_all_labels() -> None:
+    assert "common4, common6" in labels.choice({"anger", "happy", "calm"})
+    assert "iemocap4" not in labels.choice({"anger", "happy", "calm"})
+    assert "No map knows all labels (bliss, happy)" in labels.choice({"happy", "bliss"})
+
+
+def test_written_map_is_read_as_it_was(tmp_path: Path) -> None:
+    one = LabelMap(
+        'n"', 'a "title" – \\ 🙂', ("a b", "c"), {"d'": "c"}, ("é",), ("c", "a b"), 0.05
+    )
+    path = tmp_path / "x.toml"
+    path.write_text(one.to_toml(), encoding="utf-8")
+
+    told = _label_file.read(path)
+
+    assert told["title"] == one.title
+    assert (tuple(told["labels"]), told["merge"]) == (one.labels, one.merge)
+    assert (tuple(told["drop"]), tuple(told["original"])) == (one.drop, one.original)
+    assert told["threshold"] == one.threshold
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("title = ", "cannot be read"),
+        ('title = "x"', "no labels"),
+        ('title = "x"\nlabels = ["a", "b"]\ntreshold = 0.1', "unknown key 'treshold'"),
+        ('title = "x"\nlabels = ["a", "a"]', "labels names a twice"),
+        ('title = "x"\nlabels = ["a", 1]', "labels is no list of words"),
+        ('title = "x"\nlabels = ["a", "b"]\nthreshold = 5', "from 0 to below 0.5"),
+        ('title = "x"\nlabels = ["a"]\ndrop = ["a"]', "both keeps and drops: a"),
+        ('title = "x"\nlabels = ["a"]\n[merge]\nb = "c"', "does not have: c"),
+        ('title = "x"\nlabels = ["a"]\noriginal = ["b"]', "out of original: a"),
+        ('title = "x"\nlabels = ["a"]\ndrop = ["b"]\n[merge]\nb = "a"', "merges and"),
+    ],
+)
+def test_map_that_makes_no_sense_is_refused(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(ManifestError, match=said) as caught:
+        _label_file.read(path)
+
+    assert "Mend the file" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_hold_no_key_that_is_not_read(name: str) -> None:
+    told: dict[str, Any] = tomllib.loads((labels.FOLDER / f"{name}.toml").read_text())
+
+    assert tomllib.loads(_label_file.text(told)) == told
