@@ -13,8 +13,8 @@ A corpus is a file in this folder; its name is the file's name. It holds
   without touching the disk; lists that name no speakers use it.
 
 An importer reads a layout, whatever the corpus. It has ``EXAMPLES = {}`` and
-``recognises(root)``, which is cheap, never raises and looks at names and heads only. Any
-plug-in may have ``describe(root)``, which stands for ``CORPUS`` in the manifest.
+``recognises(root)``, which is cheap, never raises and looks at names and heads alone.
+Any plug-in may have ``describe(root)``, which stands for ``CORPUS`` in the manifest.
 
 The battery in ``tests/test_corpora.py`` finds the file and tests it.
 """
