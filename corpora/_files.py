@@ -6,7 +6,7 @@ silence. Only names are looked at.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from contracts.errors import ManifestError
@@ -45,13 +45,16 @@ def walk(root: Path, wanted: frozenset[str] = AUDIO) -> Iterator[Path | Leftover
             f"{what}. Give the folder of the corpus"
         )
         raise ManifestError(msg)
-    found = [_judge(path, wanted) for path in _files(root)]
+    found = [_judge(item, wanted) for item in _files(root)]
     yield from sorted(found, key=lambda item: relative(item, root))
 
 
 def relative(item: Path | Leftover, root: Path) -> str:
     """Return where a file lies under ``root``, with forward slashes."""
     path = item.path if isinstance(item, Leftover) else item
+    folder, name = str(root), str(path)
+    if os.sep == "/" and name.startswith(f"{folder}/"):  # quicker than parsing
+        return name[len(folder) + 1 :]
     return path.relative_to(root).as_posix()
 
 
@@ -65,62 +68,70 @@ def is_file(path: Path) -> bool:
 
 def is_hidden(path: Path) -> bool:
     """Say whether a name is one that systems leave behind or hide."""
-    return path.name.startswith(".") or path.name.lower() in _HIDDEN
+    return _is_hidden(path.name)
 
 
-def _files(root: Path) -> Iterator[Path | Leftover]:
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _HIDDEN
+
+
+def _files(root: Path) -> Iterator[os.DirEntry[str] | Leftover]:
     """Yield what lies in the real folders first, then in those that are linked to."""
-    real, linked, seen = [root], list[Path](), set[tuple[int, int]]()
+    real, linked, seen = [str(root)], list[str](), set[tuple[int, int]]()
     while real or linked:
         folder = real.pop() if real else linked.pop(0)
         try:
-            told = folder.stat()
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            told = os.stat(folder)  # noqa: PTH116 - strings are quicker
+            with os.scandir(folder) as opened:
+                entries = sorted(opened, key=lambda entry: entry.name)
         except OSError as error:
             why = error.strerror or type(error).__name__
-            yield Leftover(folder, f"folder cannot be read: {why}")
+            yield Leftover(Path(folder), f"folder cannot be read: {why}")
             continue
         if (told.st_dev, told.st_ino) in seen:
-            yield Leftover(folder, "link to a folder that is read already", fault=False)
+            what = "link to a folder that is read already"
+            yield Leftover(Path(folder), what, fault=False)
             continue
         seen.add((told.st_dev, told.st_ino))
         for entry in entries:
-            path = Path(entry.path)
-            if not _is_folder(path):
-                yield path
-            elif is_hidden(path):
-                yield Leftover(path, "hidden folder, not looked into", fault=False)
+            if not _is(entry.is_dir):
+                yield entry
+            elif _is_hidden(entry.name):
+                what = "hidden folder, not looked into"
+                yield Leftover(Path(entry.path), what, fault=False)
             else:
-                (linked if path.is_symlink() else real).append(path)
+                (linked if entry.is_symlink() else real).append(entry.path)
 
 
-def _is_folder(path: Path) -> bool:
+def _is(kind: Callable[[], bool]) -> bool:
     try:
-        return path.is_dir()
+        return kind()
     except OSError:
         return False
 
 
-def _judge(item: Path | Leftover, wanted: frozenset[str]) -> Path | Leftover:
+def _judge(
+    item: os.DirEntry[str] | Leftover, wanted: frozenset[str]
+) -> Path | Leftover:
     """Keep a file with a wanted suffix, say of any other what it is."""
     if isinstance(item, Leftover):
         return item
-    suffix = item.suffix.lower()
-    if is_hidden(item):
-        return Leftover(item, "hidden file", fault=False)
+    path, suffix = Path(item.path), Path(item.name).suffix.lower()
+    if _is_hidden(item.name):
+        return Leftover(path, "hidden file", fault=False)
     if not _is_text(item.name):
-        shown = item.with_name(item.name.encode("utf-8", "replace").decode())
+        shown = path.with_name(item.name.encode("utf-8", "replace").decode())
         return Leftover(shown, "file name is not UTF-8. Rename the file")
     if suffix in UNFINISHED:
-        return Leftover(item, f"unfinished download, suffix {suffix!r}. Fetch it again")
+        return Leftover(path, f"unfinished download, suffix {suffix!r}. Fetch it again")
     if suffix in VIDEO - wanted:
-        return Leftover(item, f"video, suffix {suffix!r}", fault=False)
+        return Leftover(path, f"video, suffix {suffix!r}", fault=False)
     if suffix not in wanted:
-        return Leftover(item, f"no audio by its name, suffix {suffix!r}", fault=False)
-    if not is_file(item):
+        return Leftover(path, f"no audio by its name, suffix {suffix!r}", fault=False)
+    if not _is(item.is_file):
         what = "a link to a file that is gone" if item.is_symlink() else "no file"
-        return Leftover(item, f"cannot be read: expected an audio file, got {what}")
-    return item
+        return Leftover(path, f"cannot be read: expected an audio file, got {what}")
+    return path
 
 
 def _is_text(name: str) -> bool:

@@ -48,26 +48,23 @@ def hear_all(
     paths = {u.path for _, u in named}
     stats = {path: stat(path) for path in paths}
 
-    def is_known(name: str, utterance: Utterance) -> bool:
+    rows: list[dict[str, Any]] = []
+    new: list[int] = []
+    for i, (name, utterance) in enumerate(named):
         told = stats[utterance.path]
-        return bool(told) and name in known and known[name]["stat"] == told
-
-    def one(item: tuple[str, Utterance]) -> dict[str, Any]:
-        name, utterance = item
-        row = _row(corpus, name, utterance) | {"stat": stats[utterance.path]}
-        if is_known(name, utterance):
-            return row | {column: known[name][column] for column in HEARD}
-        return row | hear(utterance, sounds.decode)
-
-    rows = []
-    new = [u.path for name, u in named if not is_known(name, u)]
+        rows.append(_row(corpus, name, utterance) | {"stat": told})
+        if told and name in known and known[name]["stat"] == told:
+            rows[-1] |= {column: known[name][column] for column in HEARD}
+        else:
+            new.append(i)
     with (
-        spool(new, near) as sounds,
-        progress(f"{corpus}: listening", len(named), "utterances") as advance,
+        spool([named[i][1].path for i in new], near) as sounds,
+        progress(f"{corpus}: listening", len(new), "utterances") as advance,
         ThreadPoolExecutor(_THREADS) as pool,
     ):
-        for row in pool.map(one, named, chunksize=8):
-            rows.append(row)
+        heard = pool.map(lambda i: hear(named[i][1], sounds.decode), new)
+        for i, facts in zip(new, heard, strict=True):
+            rows[i] |= facts
             advance(1)
     return complete(pd.DataFrame(rows, index=range(len(rows))))
 

@@ -41,6 +41,7 @@ def inspect_manifest(
         **{key: manifest.card.get(key) for key in keep},
         "n_utterances": len(original),
         "n_variants": len(manifest.rows) - len(original),
+        "variants": _variants(manifest.rows),
         "n_speakers": len(speakers),
         "n_unknown_speaker": int((original["speaker"] == "").sum()),
         "sexes": _sexes(original),
@@ -56,6 +57,7 @@ def inspect_manifest(
         "duration": _durations(original["duration"]),
         **shares,
         **_duplicates(original),
+        "near_duplicates": None,  # looked for only where it is asked for
         "problems": [
             [str(i), str(why)]
             for i, why in zip(original["id"], original["problem"], strict=True)
@@ -74,6 +76,13 @@ def inspect_manifest(
 
 def _unique(values: "pd.Series[str]") -> list[str]:
     return sorted({str(v) for v in values if v})
+
+
+def _variants(rows: pd.DataFrame) -> dict[str, int]:
+    """Count variants by kind, ``ROLE:NAME``, whatever their copy."""
+    made = rows["variant"][rows["source"] != ""].map(lambda v: v.partition("#")[0])
+    found = made.replace("", UNKNOWN).value_counts().sort_index()
+    return {str(kind): int(n) for kind, n in found.items()}
 
 
 def _counts(values: "pd.Series[str]", order: Sequence[str]) -> dict[str, int]:

@@ -6,6 +6,7 @@ from typing import Any
 from contracts.terminal import count, table
 
 N_SHOWN = 20
+N_NEAR = 10
 
 
 def blocks(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -40,7 +41,8 @@ def _headline(facts: Mapping[str, Any]) -> str:
         )
     if facts["n_variants"]:
         lines.append(
-            f"{count(facts['n_variants'], 'variant')} made from them, not shown here"
+            f"{count(facts['n_variants'], 'variant')} made from them, not described "
+            f"here: {_tally(facts['variants'])}"
         )
     return "\n".join(lines)
 
@@ -94,3 +96,26 @@ def _named(title: str, items: list[str], noun: str = "") -> Iterator[str]:
         if more > 0:
             shown.append(f"  and {more} more")
         yield "\n".join([f"{title}: {n}", *shown])
+
+
+def near_text(near: Mapping[str, Any]) -> str:
+    """Write the near-duplicates of some corpora, those told differently first."""
+    groups = near["groups"]
+    lines = [
+        f"one recording more than once, in {', '.join(near['among'])}: "
+        f"{count(len(groups), 'group')}; {count(near['n_compared'], 'utterance')} "
+        f"compared, {near['n_not_compared']} hold too little sound"
+    ]
+    for group in groups[:N_NEAR]:
+        names = " = ".join(
+            f"{i} ({label or 'no label'}, {speaker or 'speaker unknown'})"
+            for i, label, speaker in group["members"]
+        )
+        differ = f", {' and '.join(group['disagree'])} differ"
+        lines.append(
+            f"  agreement {group['score']:.3f}{differ if group['disagree'] else ''}: "
+            f"{names}"
+        )
+    if len(groups) > N_NEAR:
+        lines.append(f"  and {len(groups) - N_NEAR} more: python pipeline.py report")
+    return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-import unicodedata
+import re
 from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ from extract import _variants
 from extract._hearing import HEARD, hear_all
 from extract._oddities import Note, gone, odd, unexpected
 
+_NO_TEXT = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")  # Unicode's Cc and Cs
 LAST_RESORTS = ("table", "class_folders")  # importers, in the order they are asked
 
 
@@ -164,8 +165,9 @@ def _named(
     """Give each utterance its id; leave out those that cannot have one of their own."""
     named: dict[str, Utterance] = {}
     left = []
+    folder = os.path.abspath(root if root.is_dir() else root.parent)  # noqa: PTH100
     for utterance in utterances:
-        name = _identity(corpus, root, utterance)
+        name = _identity(corpus, folder, utterance)
         if name in named:
             left.append(Leftover(utterance.path, f"its id {name} is taken"))
         elif not is_text(name):
@@ -178,15 +180,17 @@ def _named(
 
 def is_text(name: str) -> bool:
     """Whether a file's name can be written down: valid Unicode, no control signs."""
-    return all(unicodedata.category(sign) not in ("Cs", "Cc") for sign in name)
+    return _NO_TEXT.search(name) is None
 
 
-def _identity(corpus: str, root: Path, utterance: Utterance) -> str:
+def _identity(corpus: str, folder: str, utterance: Utterance) -> str:
     """Name an utterance the same on every machine."""
-    folder = Path(os.path.abspath(root if root.is_dir() else root.parent))  # noqa: PTH100
+    path = os.path.abspath(utterance.path)  # noqa: PTH100
     # a table may point anywhere; links stay as they are, so that ids do
-    relative = os.path.relpath(utterance.path, folder)
-    name = f"{corpus}/{Path(relative).as_posix()}"
+    if os.sep == "/" and path.startswith(f"{folder}/"):  # quicker than relpath
+        name = f"{corpus}/{path[len(folder) + 1 :]}"
+    else:
+        name = f"{corpus}/{Path(os.path.relpath(path, folder)).as_posix()}"
     if utterance.start is None and utterance.end is None:
         return name
     end = "" if utterance.end is None else repr(float(utterance.end))
@@ -217,14 +221,15 @@ def _without_doubles(
     """Leave out second files of one published name; say which, and whether alike."""
     first: dict[str, int] = {}
     left = []
+    told = {name: list(frame[name]) for name in ("problem", "waveform", "id")}
     for i, utterance in enumerate(utterances):
-        if utterance.name is None or frame.at[i, "problem"]:
+        if utterance.name is None or told["problem"][i]:
             continue
         j = first.setdefault(utterance.name, i)
         if i == j:
             continue
-        alike = frame.at[i, "waveform"] == frame.at[j, "waveform"]
-        other = frame.at[j, "id"]
+        alike = told["waveform"][i] == told["waveform"][j]
+        other = told["id"][j]
         reason = f"a copy of {other}" if alike else f"same name as {other}, other audio"
         left.append((i, Leftover(utterance.path, reason, fault=not alike)))
     kept = frame.drop(index=[i for i, _ in left]).reset_index(drop=True)
