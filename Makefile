@@ -15,7 +15,7 @@ $(VENV)/installed: setup.cfg constraints.txt
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(PIP) -e '.[test,bench,video,augment,hf]'
+	$(PIP) -e '.[test,bench,video,augment,hf,search]'
 	touch $@
 
 # A corpus spoken by a synthesiser, a small untrained encoder, four heads, one page.

@@ -144,6 +144,10 @@ class RunWriter:
         """Whether all folds have ended."""
         return (self.folder / "run.json").exists()
 
+    def search_folder(self, fold: int) -> Path:
+        """Return where a search of settings keeps what it has judged in one fold."""
+        return self.folder / "search" / str(fold)
+
     @property
     def done(self) -> set[int]:
         """Folds that have ended."""

@@ -5,7 +5,7 @@ speaker, each part is predicted by a head fitted on the others, and those predic
 are counted. No utterance of a fold's test part is fitted or predicted in that fold.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 from contracts.errors import RunError
 from contracts.labels import LabelMap
 from contracts.terminal import progress
-from evaluation.folds import Fold
+from evaluation.inner import parts
 from evaluation.metrics import Scores, score
 from evaluation.protocols import in_order
 from evaluation.question import Question
 from evaluation.settings import needs_dev
-
-PARTS = 5  # of the training speakers
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def development(question: Question, head: Any) -> list[Scores]:
         head: unfitted estimator
 
     Returns:
-        one confusion per fold; augmented variants are neither fitted nor counted
+        one confusion per fold; degraded variants are not counted
 
     Raises:
         RunError: if the head chooses by development speakers, or a fold has one
@@ -77,7 +75,7 @@ def development(question: Question, head: Any) -> list[Scores]:
         for fold in question.folds:
             classes = fold.view.classes
             counted = np.zeros((len(classes), len(classes)), np.int64)
-            for inner in _inner(fold):
+            for inner in parts(fold):
                 fitted = clone(head).fit(inner.part("train"), None)
                 held = inner.part("test")
                 told = fitted.predict_proba(held)
@@ -85,27 +83,6 @@ def development(question: Question, head: Any) -> list[Scores]:
             out.append(Scores(classes, counted))
             advance(1)
     return out
-
-
-def _inner(fold: Fold) -> Iterator[Fold]:
-    """Part the training speakers of a fold; the parts share what the fold may."""
-    from sklearn.model_selection import GroupKFold
-
-    view = fold.refit
-    view = view.take((view.manifest["variant"] == "").to_numpy())
-    n_speakers = len(set(view.speakers))
-    if n_speakers < 2:
-        msg = (
-            f"fold {fold.index} ({fold.name}) has {n_speakers} training speaker: "
-            "expected two or more to hold some out. Choose other folds with --folds, "
-            "or another protocol: python pipeline.py list protocols"
-        )
-        raise RunError(msg)
-    parts = GroupKFold(min(PARTS, n_speakers))
-    none = np.array([], np.int64)
-    for i, (train, held) in enumerate(parts.split(view.ids, groups=view.speakers)):
-        name = f"part {i} of the training speakers of fold {fold.index}"
-        yield Fold(i, name, view, train, none, held, fold.breaks)
 
 
 def unseen(question: Question) -> list[str]:

@@ -92,6 +92,22 @@ def _fit_arguments(parser: ArgumentParser) -> None:
         "KEY=VALUE",
         "settings: key=value for every head that has it, model.key=value for one",
     )
+    several(
+        parser,
+        "--grid",
+        "KEY=V,V",
+        "settings to choose in each fold, by cross-validation over its training "
+        "speakers: lr=1e-3,1e-4",
+    )
+    parser.add_argument(
+        "--search",
+        choices=("grid", "random", "optuna"),
+        default="grid",
+        help="how the --grid is gone through: all of it, or --trials of it",
+    )
+    parser.add_argument(
+        "--trials", type=int, default=20, metavar="N", help="of random and optuna"
+    )
     parser.add_argument("--rerun", action="store_true", help="fit finished runs again")
     runs_option(parser)
 
@@ -99,7 +115,7 @@ def _fit_arguments(parser: ArgumentParser) -> None:
 def fit(chosen: Namespace) -> int:
     """Fit heads on the cache under a protocol."""
     from contracts.cache import Cache
-    from evaluation import experiment, settings
+    from evaluation import experiment, search, settings
     from evaluation.question import ask, choose_corpora, with_variants
 
     if not chosen.model:
@@ -108,6 +124,7 @@ def fit(chosen: Namespace) -> int:
     heads = settings.heads(
         chosen.model, settings.parse(chosen.set or []), chosen.feature
     )
+    looked = search.of_heads(heads, chosen.grid or [], chosen.search, chosen.trials)
     seeds, wanted = numbers(chosen.seeds) or [0], numbers(chosen.folds)
     cache = Cache(chosen.cache)
     corpora = choose_corpora(cache, chosen.corpus)
@@ -128,7 +145,7 @@ def fit(chosen: Namespace) -> int:
             say(text)
             said = text
         for run in experiment.run_head(
-            question, model, head, seeds, chosen.runs, chosen.rerun
+            question, model, head, seeds, chosen.runs, chosen.rerun, looked[model]
         ):
             say(_result(run))
     return 0

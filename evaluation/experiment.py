@@ -25,12 +25,19 @@ from contracts.terminal import progress, say
 from contracts.view import View
 from evaluation.folds import Fold, folds_hash
 from evaluation.question import Question
+from evaluation.search import Search, choose
 from evaluation.settings import needs_dev
 
 KEPT = ("id", "corpus", "speaker", "sex", "session", "sentence", "variant", "label")
 
 
-def settings_of(question: Question, model: str, head: Any, seed: int) -> dict[str, Any]:
+def settings_of(
+    question: Question,
+    model: str,
+    head: Any,
+    seed: int,
+    search: Search | None = None,
+) -> dict[str, Any]:
     """Collect what a run's identity is made of, and what else its record holds."""
     view, plan = question.view, question.protocol
     specs = [view.spec(feature) for feature in head.features]
@@ -66,6 +73,7 @@ def settings_of(question: Question, model: str, head: Any, seed: int) -> dict[st
             "n_speakers": len(set(view.speakers)),
         },
         **({"variants": variants} if variants else {}),
+        **({"search": _as_json(search.facts)} if search else {}),
         "specs": [s.to_json() for s in specs],
         "limited": _as_json(question.limited),
         "left_out": [list(x) for x in view.left_out],
@@ -92,6 +100,7 @@ def run_head(
     seeds: Sequence[int],
     runs: Path,
     rerun: bool = False,
+    search: Search | None = None,
 ) -> list[Run]:
     """Fit one head on every fold and seed that is not done yet.
 
@@ -102,6 +111,7 @@ def run_head(
         seeds: one run each
         runs: folder of all runs
         rerun: forget finished runs of the same identity
+        search: settings to choose in each fold, on its training speakers
 
     Returns:
         one run per seed
@@ -121,7 +131,7 @@ def run_head(
     with ExitStack() as ended:
         writers = {}
         for seed in seeds:
-            writer = RunWriter(runs, settings_of(question, model, head, seed))
+            writer = RunWriter(runs, settings_of(question, model, head, seed, search))
             if writer.finished and not rerun:
                 say(f"{writer.run_id}: finished before, not run again (--rerun does)")
                 out[seed] = read_run(writer.final)
@@ -131,22 +141,37 @@ def run_head(
                 done = listing(sorted(writer.done))
                 say(f"{writer.run_id}: folds {done} are done, going on")
             writers[seed] = writer
-        _fit_all(question, model, head, writers)
+        _fit_all(question, model, head, writers, search)
         out |= {seed: writer.finish() for seed, writer in writers.items()}
     return [out[seed] for seed in seeds]
 
 
 def _fit_all(
-    question: Question, model: str, head: Any, writers: Mapping[int, RunWriter]
+    question: Question,
+    model: str,
+    head: Any,
+    writers: Mapping[int, RunWriter],
+    search: Search | None,
 ) -> None:
     """Fit every fold and seed that is not done, and keep each as it ends."""
-    jobs = [j for s, w in writers.items() for j in _jobs(question, head, s, w.done)]
+    jobs, searched = [], {}
+    for seed, writer in writers.items():
+        for job in _jobs(question, head, seed, writer.done):
+            if search is not None:
+                fold = next(f for f in question.folds if f.index == job.fold)
+                folder = writer.search_folder(job.fold)
+                found, tried = choose(fold, job.head, search, seed, folder)
+                job.head.set_params(**found)
+                told = {"searched": {"settings": found, "tried": tried}}
+                searched[seed, job.fold] = _as_json(told)
+            jobs.append(job)
     folds = {fold.index: fold for fold in question.folds}
     with progress(model, len(jobs), "folds") as advance:
         started = time.perf_counter()
         for job, fitted in _fit(head, jobs):
             seconds = time.perf_counter() - started
-            _save(writers[job.seed], folds[job.fold], job, fitted, seconds)
+            more = searched.get((job.seed, job.fold), {})
+            _save(writers[job.seed], folds[job.fold], job, fitted, seconds, more)
             advance(1)
             started = time.perf_counter()
 
@@ -178,8 +203,16 @@ def _fit(head: Any, jobs: Sequence[Job]) -> Iterator[tuple[Job, Any]]:
         yield job, job.head.fit(job.train, job.dev)
 
 
-def _save(writer: RunWriter, fold: Fold, job: Job, fitted: Any, seconds: float) -> None:
-    facts = fold.facts | {
+def _save(
+    writer: RunWriter,
+    fold: Fold,
+    job: Job,
+    fitted: Any,
+    seconds: float,
+    more: Mapping[str, Any],
+) -> None:
+    facts = fold.facts | dict(more)
+    facts |= {
         "seconds": seconds,
         "refitted": job.dev is None and bool(len(fold.dev)),
         "learnt": getattr(fitted, "learnt_", {}),

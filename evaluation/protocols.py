@@ -268,7 +268,7 @@ def originals(view: View) -> View:
     return view.take(np.flatnonzero(variant.roles(view.manifest) == ""))
 
 
-def _with_variants(view: View, part: Part) -> Part:
+def with_variants(view: View, part: Part) -> Part:
     """Turn positions among the originals of a view into positions in the view."""
     role = variant.roles(view.manifest)
     where = np.flatnonzero(role == "")
@@ -298,7 +298,7 @@ def folds(
     Raises:
         ManifestError: if there is no such fold, or one would leak or be empty
     """
-    parts = [_with_variants(view, part) for part in protocol.split(originals(view))]
+    parts = [with_variants(view, part) for part in protocol.split(originals(view))]
     chosen = range(len(parts)) if wanted is None else wanted
     unknown = [i for i in chosen if not 0 <= i < len(parts)]
     if unknown:

@@ -24,13 +24,16 @@ def parse(pairs: Sequence[str]) -> dict[str, Any]:
     out = {}
     for pair in pairs:
         key, _, text = pair.partition("=")
-        try:
-            out[key] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            out[key] = {"true": True, "false": False, "none": None}.get(
-                text.lower(), text
-            )
+        out[key] = value(text)
     return out
+
+
+def value(text: str) -> Any:
+    """Read one value: a Python literal, else text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return {"true": True, "false": False, "none": None}.get(text.lower(), text)
 
 
 def head_class(model: str) -> Any:
@@ -53,24 +56,8 @@ def heads(
     """
     plugins.check("models", models)
     classes = {model: head_class(model) for model in models}
-    has = {m: _parameters(c) for m, c in classes.items()}
-    given: dict[str, dict[str, Any]] = {model: {} for model in models}
-    unknown = []
-    for name, value in settings.items():
-        only, _, key = name.rpartition(".")
-        takers = [m for m in models if key in has[m] and only in ("", m)]
-        if not takers or key in RESERVED:
-            unknown.append(name)
-        for model in takers:
-            given[model][key] = value
-    if unknown:
-        known = "; ".join(
-            f"{m}: {listing(k for k in has[m] if k not in RESERVED) or 'no settings'}"
-            for m in models
-        )
-        msg = f"unknown settings {listing(unknown)}, expected some of {known}"
-        raise PluginError(msg)
-    _refuse_types(classes, given)
+    given = share(classes, settings)
+    refuse_types(classes, given)
     if features:
         for model in models:
             if classes[model].features:  # prior hears nothing, whatever is given
@@ -78,7 +65,39 @@ def heads(
     return {model: classes[model](**given[model]) for model in models}
 
 
-def _refuse_types(
+def share(
+    classes: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Give each head the settings that concern it.
+
+    Args:
+        classes: name of a head -> its class
+        settings: ``key`` goes to every head that has it, ``model.key`` to one
+
+    Raises:
+        PluginError: if a setting concerns no head
+    """
+    has = {m: _parameters(c) for m, c in classes.items()}
+    given: dict[str, dict[str, Any]] = {model: {} for model in classes}
+    unknown = []
+    for name, told in settings.items():
+        only, _, key = name.rpartition(".")
+        takers = [m for m in classes if key in has[m] and only in ("", m)]
+        if not takers or key in RESERVED:
+            unknown.append(name)
+        for model in takers:
+            given[model][key] = told
+    if unknown:
+        known = "; ".join(
+            f"{m}: {listing(k for k in has[m] if k not in RESERVED) or 'no settings'}"
+            for m in classes
+        )
+        msg = f"unknown settings {listing(unknown)}, expected some of {known}"
+        raise PluginError(msg)
+    return given
+
+
+def refuse_types(
     classes: Mapping[str, Any], given: Mapping[str, Mapping[str, Any]]
 ) -> None:
     """Refuse values of another kind than the default, before anything is fitted."""
@@ -94,7 +113,7 @@ def _refuse_types(
             if default is not None and value is not None and not right:
                 bad.append(f"{model}.{key}: a value such as {default!r}, got {value!r}")
     if bad:
-        msg = f"bad --set, expected {listing(bad)}"
+        msg = f"bad settings, expected {listing(bad)}"
         raise PluginError(msg)
 
 
