@@ -1,12 +1,13 @@
 """An inspection in plain text."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from contracts.terminal import count, table
 
 N_SHOWN = 20
-N_NEAR = 10
+N_NEAR = 10  # groups
+N_MEMBERS = 4  # of each
 
 
 def blocks(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -103,19 +104,29 @@ def near_text(near: Mapping[str, Any]) -> str:
     groups = near["groups"]
     lines = [
         f"one recording more than once, in {', '.join(near['among'])}: "
-        f"{count(len(groups), 'group')}; {count(near['n_compared'], 'utterance')} "
-        f"compared, {near['n_not_compared']} hold too little sound"
+        f"{count(len(groups), 'group')} among {count(near['n_compared'], 'utterance')}"
     ]
+    if near["n_not_compared"]:
+        lines.append(f"  {near['n_not_compared']} hold too little sound to compare")
     for group in groups[:N_NEAR]:
-        names = " = ".join(
-            f"{i} ({label or 'no label'}, {speaker or 'speaker unknown'})"
-            for i, label, speaker in group["members"]
-        )
-        differ = f", {' and '.join(group['disagree'])} differ"
-        lines.append(
-            f"  agreement {group['score']:.3f}{differ if group['disagree'] else ''}: "
-            f"{names}"
-        )
+        differ = "".join(f", {what}s differ" for what in group["disagree"])
+        lines.append(f"  agreement {group['score']:.3f}{differ}")
+        lines += [f"    {member}" for member in _members(group["members"])]
     if len(groups) > N_NEAR:
-        lines.append(f"  and {len(groups) - N_NEAR} more: python pipeline.py report")
+        lines.append(f"  and {len(groups) - N_NEAR} more")
     return "\n".join(lines)
+
+
+def _members(members: Sequence[Sequence[str]]) -> list[str]:
+    """Write some members of a group, first those told in unlike ways."""
+    seen: set[tuple[str, str]] = set()
+    new: list[str] = []
+    again: list[str] = []
+    for name, label, speaker in members:
+        kind = label.casefold(), speaker.rpartition("/")[2].casefold()
+        said = f"{name} ({label or 'no label'}, {speaker or 'speaker unknown'})"
+        (again if kind in seen else new).append(said)
+        seen.add(kind)
+    told = [*new, *again]
+    more = len(told) - N_MEMBERS
+    return told[:N_MEMBERS] + ([f"and {more} more"] if more > 0 else [])

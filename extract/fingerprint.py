@@ -1,4 +1,4 @@
-"""Fingerprint: coarse log-mel frames that know a recording again when encoded anew.
+"""Fingerprint: coarse log-mel frames, to know a recording again encoded anew.
 
 Not for models: ``inspect --near-duplicates`` compares them. Power spectrum of Hann
 windows of 128 ms every 32 ms, centred with zeros around, in 40 bands of equal width on

@@ -24,8 +24,9 @@ def corpus_view(facts: Mapping[str, Any]) -> dict[str, Any]:
     expected = facts["expected"]["label_counts"]
     labels = facts["label_counts"]
     most = max([*labels.values(), *expected.values()], default=0) or 1
-    bins = duration["histogram"]
+    lengths = duration["histogram"]
     return {
+        "variants": {},  # older inspections do not tell them
         **facts,
         "bars": [
             {
@@ -37,8 +38,8 @@ def corpus_view(facts: Mapping[str, Any]) -> dict[str, Any]:
             for label, n in labels.items()
         ],
         "durations": (
-            histogram(bins["edges"], bins["counts"], "seconds", "utterance")
-            if bins["counts"]
+            histogram(lengths["edges"], lengths["counts"], "seconds", "utterance")
+            if lengths["counts"]
             else ""
         ),
         "left": [
@@ -47,7 +48,7 @@ def corpus_view(facts: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "heat": heat(facts["label_by_speaker"], list(labels)),
         "shares": [
-            (name, what, facts[name], _bins(facts[name]))
+            (name, what, facts[name], bins(facts[name]))
             for name, what in (
                 ("clipping", "share of samples at full scale"),
                 ("silence", "share of 20 ms frames below -60 dBFS"),
@@ -56,7 +57,7 @@ def corpus_view(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _bins(shares: Mapping[str, Any]) -> list[tuple[str, int, float]]:
+def bins(shares: Mapping[str, Any]) -> list[tuple[str, int, float]]:
     """Return name, count and height of each bin of shares, zeros first."""
     edges, counts = shares["histogram"]["edges"], shares["histogram"]["counts"]
     named = [("none", int(shares["n_none"]))]

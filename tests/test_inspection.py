@@ -142,3 +142,22 @@ def test_text_report_tells_every_fault() -> None:
         "16000 (64)",
     ):
         assert said in text
+
+
+def test_variants_describe_nothing_but_are_counted_by_kind() -> None:
+    frame = rows()
+    plain = inspect(frame)
+    made = pd.concat([frame.head(6), frame.head(6)], ignore_index=True)
+    made["source"] = made["id"]
+    made["variant"] = ["augment:noise#1", "augment:noise#2", "degrade:mp3-16k#1"] * 4
+    made["waveform"] = [f"w{i}" for i in range(len(made))]
+    made["duration"], made["label"], made["clipping"] = 99.0, "happy", 1.0
+
+    facts = inspect(pd.concat([frame, made], ignore_index=True))
+
+    assert facts["variants"] == {"augment:noise": 8, "degrade:mp3-16k": 4}
+    assert (plain["variants"], plain["n_variants"]) == ({}, 0)
+    same = {key: value for key, value in facts.items() if "variants" not in key}
+    assert same == {k: v for k, v in plain.items() if "variants" not in k}
+    said = "12 variants made from them, not described here: augment:noise (8), degrade"
+    assert said in print_inspection(facts)

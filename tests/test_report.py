@@ -2,19 +2,25 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
+from contracts.manifest import Manifest, card
 from contracts.run import Run
+from extract._inspection import inspect_manifest
 from report._scores import fold_scores
+from report._side_by_side import N_BINS, _rebinned, side_by_side
 from report.page import write_page
 from report.results import results, results_table, runs_json
 from tests.runs import EIGHT, make_run
+from tests.synthetic import CORPUS, rows
 
 
 def by_hand(run: Run, truth: list[str], guess: list[str], folds: list[int]) -> Run:
@@ -270,3 +276,155 @@ def test_speakers_of_no_name_and_no_sex_are_shown(tmp_path: Path) -> None:
     assert results([bare])[0]["n_speakers"] == 0
     assert "Each speaker" not in page
     assert sum(s.n for s in fold_scores(bare).values()) == 4 * 8 * 4
+
+
+def inspected(corpus: str, seconds: float = 1.0, **columns: Any) -> dict[str, Any]:
+    frame = rows(corpus=corpus, n_speakers=4).assign(duration=seconds, **columns)
+    about = card(CORPUS, limit=None)
+    return inspect_manifest(Manifest(corpus, frame, about), [])
+
+
+def near(*corpora: str, n: int = 1, **group: Any) -> dict[str, Any]:
+    members = [
+        [f"{c}/{i}.wav", f"label of {c}", f"{c}/1"] for c in corpora for i in "a"
+    ]
+    told = {"score": 0.97, "disagree": ["label"], "members": members, **group}
+    return {
+        "among": list(corpora),
+        "n_compared": 32,
+        "n_not_compared": 0,
+        "groups": [told] * n,
+    }
+
+
+def test_each_corpus_has_a_page_and_the_pages_are_linked(tmp_path: Path) -> None:
+    facts = [inspected("toy"), inspected("b.2"), inspected("ärger")]
+    out = write_page([], [], facts, tmp_path / "report.html")
+
+    names = sorted(p.name for p in tmp_path.iterdir())
+    assert names == [
+        "report-corpora.html",
+        "report-corpus-b.2.html",
+        "report-corpus-toy.html",
+        "report-corpus-ärger.html",
+        "report.html",
+    ]
+    for page in tmp_path.iterdir():
+        links = re.findall(r'href="([^"#][^"]*)"', page.read_text("utf-8"))
+        files = {unquote(link) for link in links if not link.startswith("data:")}
+        assert files == {*names} - ({out.name} if page == out else set())
+    assert 'aria-current="page">toy' in (tmp_path / names[2]).read_text("utf-8")
+
+
+def test_one_corpus_has_nothing_to_stand_beside(tmp_path: Path) -> None:
+    write_page([], [], [inspected("toy")], tmp_path / "report.html")
+
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "report-corpus-toy.html",
+        "report.html",
+    ]
+    page = (tmp_path / "report-corpus-toy.html").read_text("utf-8")
+    assert "Side by side" not in page
+    assert "inspect --near-duplicates" in page
+
+
+def test_corpora_side_by_side_share_rows_and_scale() -> None:
+    told = side_by_side(
+        [
+            inspected("a", label=["happy"] * 24 + [""] * 8, sampling_rate=8_000),
+            inspected("b", label=["bored"] * 4 + [""] * 28, sampling_rate=44_100.0),
+        ]
+    )
+    labels, sexes, rates = told["multiples"][:3]
+
+    first, second = (p["rows"] for p in labels["panels"])
+    names = ["happy", "bored", "(no label)"]
+    assert [r[0] for r in first] == [r[0] for r in second] == names
+    assert [r[1:] for r in first] == [
+        (24, "75.0", pytest.approx(0.75 / 0.875)),
+        (0, "0.0", 0.0),
+        (8, "25.0", pytest.approx(0.25 / 0.875)),
+    ]
+    assert second[-1][1:] == (28, "87.5", 1.0)
+    assert labels["most"] == "87.5"
+    assert [r[0] for r in rates["panels"][0]["rows"]] == ["8000", "44100"]
+    assert [r[1] for r in sexes["panels"][0]["rows"]] == [2, 2]
+    assert [p["ends"] for p in told["per_speaker"]] == [(8, 8, 8)] * 2
+    problems = dict(told["problems"])
+    assert problems["utterances without a label"] == [8, 28]
+    assert problems["groups of one recording, encoded anew"] == [None, None]
+
+
+def test_durations_stand_on_one_logarithmic_axis() -> None:
+    long, short = inspected("a", seconds=16.0), inspected("b", seconds=0.5)
+    ends = [f["duration"]["histogram"]["edges"] for f in (long, short)]
+    edges = np.geomspace(ends[1][0], ends[0][-1], N_BINS + 1)
+
+    shares = [_rebinned(f["duration"]["histogram"], edges) for f in (long, short)]
+
+    later = _rebinned(short["duration"]["histogram"], np.geomspace(0.52, 20, 5))
+    assert [sum(s) for s in (*shares, later)] == pytest.approx([1, 1, 1])
+    assert np.argmax(shares[1]) == 0
+    assert np.argmax(shares[0]) >= N_BINS - 2
+    for drawn in side_by_side([long, short])["durations"]:
+        assert 'role="img"' in drawn
+        assert f"{ends[1][0]:.2g} to {ends[0][-1]:.2g} s" in drawn
+
+
+def test_near_duplicates_are_shown_and_counted_once(tmp_path: Path) -> None:
+    facts = [inspected("a"), inspected("b")]
+    alike = near("a", "b", disagree=[], score=0.99)["groups"]
+    for each in facts:
+        each["near_duplicates"] = near("a", "b")
+        each["near_duplicates"]["groups"] = [
+            *near("a", "b", members=[["a/x", "sad", "a/1"], ["b/x", "sad", "b/1"]])[
+                "groups"
+            ],
+            *alike,
+        ]
+    write_page([], [], facts, tmp_path / "page.html")
+
+    for name in ("corpora", "corpus-a", "corpus-b"):
+        page = (tmp_path / f"page-{name}.html").read_text("utf-8")
+        assert "2 groups, 1 told differently (first)" in page
+        assert page.count("0.970") == page.count("0.990") == 1
+        assert page.index("0.970") < page.index("0.990")
+        assert "32 utterances of a, b" in page
+
+
+def test_an_inspection_of_before_is_shown_too(tmp_path: Path) -> None:
+    facts = [inspected("a"), inspected("b")]
+    for each in facts:
+        del each["near_duplicates"], each["variants"]
+
+    write_page([], [], facts, tmp_path / "page.html")
+
+    assert "not looked for" in (tmp_path / "page-corpora.html").read_text("utf-8")
+
+
+def test_an_empty_corpus_has_its_place_among_others(tmp_path: Path) -> None:
+    frame = rows().head(0)
+    about = card(CORPUS, limit=None)
+    empty = inspect_manifest(Manifest("none", frame, about), [])
+
+    write_page([], [], [empty, inspected("a")], tmp_path / "page.html")
+    write_page([], [], [empty, empty | {"corpus": "no"}], tmp_path / "two.html")
+
+    page = (tmp_path / "page-corpora.html").read_text("utf-8")
+    assert "No durations known" in page
+
+
+def test_markup_in_a_corpus_is_escaped_and_names_no_folder(tmp_path: Path) -> None:
+    evil = "../<script>alert(1)</script>"
+    facts = inspected("toy", label=evil)
+    facts |= {"corpus": evil, "title": evil, "licence": evil, "near_duplicates": near()}
+    facts["near_duplicates"] |= near(evil, n=1)
+
+    write_page([], [], [facts, inspected("b")], tmp_path / "in" / "page.html")
+
+    assert [p.name for p in tmp_path.iterdir()] == ["in"]
+    for page in (tmp_path / "in").iterdir():
+        text = page.read_text("utf-8")
+        assert "<script>alert" not in text
+        assert text.count("<script") == 1
+        assert not {w for w in ("src=", "@import", "url(", "https://") if w in text}
