@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts.errors import ManifestError, listing
 
-_KEYS = ("title", "labels", "drop", "original", "threshold", "merge")
+_KEYS = ("title", "labels", "drop", "original", "threshold", "from_votes", "merge")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -40,6 +40,8 @@ def text(told: Mapping[str, Any]) -> str:
             lines.append(f"{key} = [{', '.join(map(_quoted, told[key]))}]")
     if told.get("threshold"):
         lines.append(f"threshold = {told['threshold']}")
+    if told.get("from_votes"):
+        lines.append("from_votes = true")
     if told.get("merge"):
         lines += ["", "[merge]"]
         lines += [f"{_quoted(a)} = {_quoted(b)}" for a, b in told["merge"].items()]
@@ -71,6 +73,8 @@ def _kinds(told: Mapping[str, Any]) -> list[str]:
         wrong.append(f"threshold is no number, got {share!r}")
     elif not 0 <= share < 0.5:
         wrong.append(f"threshold must be a share from 0 to below 0.5, got {share}")
+    if not isinstance(told.get("from_votes", False), bool):
+        wrong.append(f"from_votes is neither true nor false: {told['from_votes']!r}")
     return wrong
 
 

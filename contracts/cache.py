@@ -31,7 +31,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from contracts import _durable, variant
+from contracts import _durable, plugins, variant
 from contracts import manifest as manifests
 from contracts._commits import SPEC_FILE, commits
 from contracts._store import FeatureStore as FeatureStore
@@ -173,8 +173,7 @@ class Cache:
     def extract_command(self, view: View, feature: str, encoder: str = "") -> str:
         """Return the command that makes a feature for the corpora of a view."""
         corpora = sorted(set(view.manifest["corpus"]))
-        named = [s.spec for s in self.stores if s.spec.name == feature]
-        if any("file_sha256" in spec.settings for spec in named):
+        if feature not in plugins.names("features"):  # put in from a file
             words = ["python", "pipeline.py", "external", "--from", "FILE"]
             return shlex.join([*words, "--corpus", *corpora, "--name", feature])
         words = [*_EXTRACT.split(), "--corpus", *corpora, "--feature", feature]

@@ -7,6 +7,7 @@ A map is a TOML file in ``corpora/labels/`` and its name is the file's name::
     drop = ["surprised"]  # said and counted, never silent
     original = ["neutral", "calm", ...]  # order for probabilities in original labels
     threshold = 0.05  # shares of votes below it become 0; without, none does
+    from_votes = true  # utterances without a label take the one most voted for
     [merge]
     calm = "neutral"
 
@@ -44,6 +45,8 @@ class LabelMap:
         merge: original label -> class
         drop: original labels that become nothing
         original: original labels in order; a merged one holds probability 0
+        from_votes: an utterance without a label takes the one most voted for; without
+            this, only in corpora that have no labels but votes
         threshold: shares of votes below it, merged, become 0 before the rest sums to
             1 again; an utterance that loses all its votes so is dropped and counted
     """
@@ -55,6 +58,7 @@ class LabelMap:
     drop: tuple[str, ...] = ()
     original: tuple[str, ...] = ()
     threshold: float = 0.0
+    from_votes: bool = False
 
     @property
     def hash(self) -> str:
@@ -62,6 +66,8 @@ class LabelMap:
         facts: list[Any] = [self.labels, sorted(self.merge.items()), sorted(self.drop)]
         if self.threshold:  # without one, a map keeps the hash that it always had
             facts.append(self.threshold)
+        if self.from_votes:
+            facts.append("from votes")
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def unknown(self, labels: Iterable[str]) -> list[str]:
@@ -71,8 +77,9 @@ class LabelMap:
     def apply(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
         """Map the labels and votes of manifest rows.
 
-        An utterance without a label takes the one that most annotators voted for,
-        if there is a single one.
+        An utterance without a label takes the one that most annotators voted for, if
+        there is a single one, where the map says ``from_votes`` or its corpus has no
+        labels but votes.
 
         Returns:
             the rows that have a label then, and the classes
@@ -95,11 +102,21 @@ class LabelMap:
             kept = _whole(shares[list(self.labels)])
             out = out.drop(columns=[c for c in rows if c.startswith(VOTE)])
             out = out.assign(**{f"{VOTE}{c}": kept[c] for c in self.labels})
-            mapped = mapped.where(rows["label"] != "", self._most(shares))
+            mapped = mapped.where(~self._voted(rows), self._most(shares))
             if self.threshold:
                 mapped = mapped.where(~self.voteless(rows), "")
         out = out.assign(label=mapped)
         return out[mapped != ""].reset_index(drop=True), self.labels
+
+    def _voted(self, rows: pd.DataFrame) -> "pd.Series[bool]":
+        """Return ``(utterance,)``: True where the votes are to give the label.
+
+        In a corpus that has labels, one without means that nobody could agree.
+        """
+        unlabelled = rows["label"] == ""
+        if self.from_votes:
+            return unlabelled
+        return unlabelled & unlabelled.groupby(rows["corpus"]).transform("all")
 
     def _merged(self, shares: pd.DataFrame) -> pd.DataFrame:
         """Sum the shares of merged labels and forget those below the threshold.
@@ -162,6 +179,8 @@ class LabelMap:
         }
         if self.threshold:
             told["threshold"] = self.threshold
+        if self.from_votes:
+            told["from_votes"] = True
         corpora = sorted(set(rows["corpus"]))
         if len(corpora) > 1:
             told["corpora"] = {
@@ -226,6 +245,7 @@ def load(name: str) -> LabelMap:
         drop=tuple(told.get("drop", ())),
         original=tuple(told.get("original", told["labels"])),
         threshold=float(told.get("threshold", 0.0)),
+        from_votes=bool(told.get("from_votes", False)),
     )
 
 

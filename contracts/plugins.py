@@ -71,7 +71,8 @@ def refuse_unknown(kind: str, wanted: Sequence[str], known: Sequence[str]) -> No
     unknown = [name for name in wanted if name not in known]
     if not unknown:
         return
-    near = [m for u in unknown for m in difflib.get_close_matches(u, known, n=1)]
+    lower = [u.lower().replace("-", "_") for u in unknown]
+    near = [m for u in lower for m in difflib.get_close_matches(u, known, n=1)]
     hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     msg = (
         f"unknown {kind}: {', '.join(repr(u) for u in unknown)}, expected one of "

@@ -63,6 +63,8 @@ def parse(text: str) -> Variant:
 def asked(role: str, text: str) -> Variant:
     """Read what a person asks for: ``NAME`` or ``NAME-PARAMETER``.
 
+    ``noise-10db`` and ``noise-10.0dB`` are ``noise-10dB``.
+
     Raises:
         ManifestError: if it cannot be a name
     """
@@ -70,7 +72,8 @@ def asked(role: str, text: str) -> Variant:
     if found is None:
         msg = f"bad --{role} {text!r}: expected a name such as noise or noise-10dB"
         raise ManifestError(msg)
-    return Variant(role, found[2], found[3] or "")
+    parameter = re.sub(r"(\d)\.0+(?!\d)", r"\1", (found[3] or "").lower())
+    return Variant(role, found[2], parameter.replace("db", "dB"))
 
 
 def roles(rows: pd.DataFrame) -> NDArray[np.object_]:

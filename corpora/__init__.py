@@ -10,7 +10,9 @@ A corpus is a file in this folder; its name is the file's name. It holds
 - ``EXAMPLES``: relative path -> (speaker, label), documentation and test in one;
   empty where annotation files tell more than names;
 - ``read_name(path)``, where a file's name tells everything: reads one file from it,
-  without touching the disk; lists that name no speakers use it.
+  without touching the disk; lists that name no speakers use it. Where annotation
+  files tell more than names, ``claims(path)`` says instead whether a file is surely of
+  this corpus, by its name alone.
 
 An importer reads a layout, whatever the corpus. It has ``EXAMPLES = {}`` and
 ``recognises(root)``, which is cheap, never raises and looks at names and heads alone.

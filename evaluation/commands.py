@@ -160,6 +160,11 @@ def question_text(question: Question, summary: str) -> str:
         lines.append(f"limited: only {taken} of {found} utterances of {corpus}")
     lines += [f"protocol {plan.name} breaks {b}: optimistic" for b in plan.breaks]
     lines += [f"{n} utterances are not used: {why}" for why, n in question.refused]
+    lines += [
+        f"{n} of {whole} utterances have no variant {what}"
+        for what, (n, whole) in question.without_variants.items()
+    ]
+    lines += question.doubtful
     if lost := question.view.left_out:
         named = listing(f"{i} ({why})" for i, why in lost)
         lines.append(f"{len(lost)} utterances without features are left out: {named}")

@@ -110,7 +110,10 @@ class Fold:
         frame = self.view.manifest
         if what == "speaker":
             named = listing(sorted(repr(s) for s in shared))
-            mend = "Mend the speakers or the split column of the corpus"
+            mend = (
+                "Choose another protocol with --protocol, such as speakers-5fold, or "
+                "mend the speakers or the split column of the corpus"
+            )
         else:
             rows = frame[values.isin(shared).to_numpy()]
             told = zip(rows["id"], rows["speaker"], strict=True)

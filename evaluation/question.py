@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from evaluation import protocols
 from evaluation._label_choice import choose_labels
 from evaluation.folds import Fold
 from evaluation.protocols import Protocol
+
+ALIKE = 0.8  # share of speakers' names from which on two corpora may be one
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,30 @@ class Question:
         """Corpus -> utterances taken and found, where ``--limit`` left some out."""
         cards = self.view.cards.items()
         return {c: tuple(card["limited"]) for c, card in cards if card.get("limited")}
+
+    @property
+    def without_variants(self) -> dict[str, tuple[int, int]]:
+        """Variant -> utterances that lack it and all, where it is there for some."""
+        rows = self.view.manifest
+        kinds, n = variant.names(rows), int((rows["variant"] == "").sum())
+        has = {k: rows["source"][kinds == k].nunique() for k in sorted({*kinds} - {""})}
+        return {str(k): (n - held, n) for k, held in has.items() if held < n}
+
+    @property
+    def doubtful(self) -> list[str]:
+        """Say which corpora may be one: read alike, with speakers of the same names."""
+        rows = self.view.manifest
+        own = {c: set(rows["speaker"][rows["corpus"] == c]) for c in self.view.cards}
+        bare = {c: {s.partition("/")[2] for s in who if s} for c, who in own.items()}
+        plugin = {c: card.get("plugin") for c, card in self.view.cards.items()}
+        return [
+            f"{a} and {b} may be one corpus: {len(both)} speakers have the same names, "
+            "and one person would stand on two sides. See: python pipeline.py inspect "
+            f"--corpus {a} {b} --near-duplicates"
+            for a, b in combinations(self.view.cards, 2)
+            if plugin[a] == plugin[b] and (both := bare[a] & bare[b])
+            if len(both) >= ALIKE * min(len(bare[a]), len(bare[b]))
+        ]
 
 
 def choose_corpora(cache: Cache, wanted: Sequence[str] | None) -> list[str]:

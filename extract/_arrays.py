@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -15,13 +16,17 @@ from numpy.typing import NDArray
 
 from contracts.errors import ExtractionError, listing
 from contracts.manifest import COLUMNS, TRAIT, VOTE
+from corpora._columns import COMMON, ROLES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SHAPE = "shape"  # a column that gives a column of lists its axes
 _KEYS = ("id", "file", "start", "end")
-_OWN = {*COLUMNS, *_KEYS, "valid", "n_frames"}  # facts of an utterance, no features
+# facts of an utterance, under any name that tables give them: no features
+_OWN = {*COLUMNS, *_KEYS, "valid", "n_frames", "intensity", "repetition", "fold"}
+_OWN |= {name for names in (*ROLES.values(), COMMON) for name in names}
+_NO_NAME = re.compile(r"|Unnamed: \d+|__index_level_\d+__|level_\d+|index")
 _TEXT = {".csv": ",", ".tsv": "\t"}
 
 
@@ -94,12 +99,17 @@ def _read(path: Path, suffix: str) -> Arrays:
     return _from_lists(table, lists[0], path)
 
 
+def _is_feature(column: str) -> bool:
+    is_fact = column.casefold() in _OWN or column.startswith((VOTE, TRAIT))
+    return not is_fact and _NO_NAME.fullmatch(column) is None
+
+
 def _from_columns(frame: pd.DataFrame, path: Path) -> Arrays:
     """Take columns of numbers: one vector per row."""
     keys = _keys(frame, path)
     rest = [c for c in frame if str(c) not in _KEYS]
     numeric = frame[rest].select_dtypes(["number", "bool"])
-    names = [c for c in numeric if c not in _OWN and not c.startswith((VOTE, TRAIT))]
+    names = [c for c in numeric if _is_feature(str(c))]
     if not names:
         msg = (
             f"{path} has no features: expected columns of numbers or one of lists "

@@ -28,7 +28,7 @@ MIN_SAMPLES = 400  # at 16 kHz: one frame of wav2vec2, 25 ms
 FULL_SCALE = 1 - 2**-15  # the loudest positive sample of 16 bits
 SILENCE = 1e-3  # RMS, -60 dBFS
 
-_ROUNDING = 1e-3  # seconds: tables write the end of a file rounded to milliseconds
+_BEYOND = 0.5  # seconds that a segment may end behind its file, as in Kaldi's own tool
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,7 +235,8 @@ def _segment(
     """Turn seconds into the first of ``n`` samples and the one behind the last."""
     begin = 0.0 if start is None or math.isnan(start) else start
     until = n / rate if end is None or math.isnan(end) else end
-    if not 0 <= begin < until <= n / rate + _ROUNDING:  # NaN and infinity neither
+    # written so that NaN and infinity are refused as well
+    if not 0 <= begin < min(until, n / rate) or until > n / rate + _BEYOND:
         if n == 0 and end is None:
             refuse(path, "is empty: expected samples, got none")
         got = f"expected a segment within 0-{n / rate:g} s, got {begin:g}-{until:g} s"

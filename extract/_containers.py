@@ -18,6 +18,7 @@ from contracts.errors import ExtractionError
 _MISSING = (
     0.1  # seconds that may be missing from what a stream promises: coders' frames
 )
+_PRIMING = 0.06  # seconds by which coders' own delays may shift the beginning
 _MENDING = "Mend or replace the file, or take it out of the corpus"
 _HEADS = {
     b"\x1aE\xdf\xa3": "Matroska or WebM",
@@ -72,15 +73,23 @@ def blocks(path: Path, what: str) -> Iterator[tuple[NDArray[np.float32], int, in
 def _whole(
     path: Path, container: Any, what: str
 ) -> Iterator[tuple[NDArray[np.float32], int, int]]:
-    """Yield every block, then refuse a track that ended before its time."""
+    """Yield every block, then refuse a track that ended before its time.
+
+    Sound that begins after the picture has silence before it, so that times are those
+    of the file's own clock, as players show them.
+    """
     import av
 
     stream = container.streams.audio[0]
+    late = _late(container, stream)
     to_float = av.AudioResampler(format="fltp")  # rate and channels stay as they are
     n, rate = 0, 0
     for frame in container.decode(stream):
         for piece in to_float.resample(frame):
             planes = piece.to_ndarray()  # (channel, time)
+            if not rate and late > _PRIMING:
+                silent = np.zeros(round(late * piece.sample_rate), np.float32)
+                yield silent, piece.sample_rate, len(planes)
             rate = piece.sample_rate
             n += planes.shape[1]
             mono = planes.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -90,6 +99,14 @@ def _whole(
         refuse(path, f"is truncated: expected {promised:.2f} s, got {n / rate:.2f} s")
     if not n:
         refuse(path, f"is empty: expected samples in {what}, got none")
+
+
+def _late(container: Any, stream: Any) -> float:
+    """Return the seconds from the file's beginning to that of its sound."""
+    if stream.start_time is None or container.start_time is None:
+        return 0.0
+    begins = float(stream.start_time * stream.time_base)
+    return begins - float(container.start_time) / 1e6  # microseconds
 
 
 def _promised(container: Any, stream: Any) -> float:

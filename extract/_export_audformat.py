@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +48,8 @@ def write_audformat(part: Part, folder: Path) -> None:
         languages=_languages(part),
         description="; ".join(str(c["title"]) for c in part.view.cards.values()),
         license="; ".join(str(c["licence"]) for c in part.view.cards.values()),
-        meta={"emocache": part.about("audformat")},
+        # through JSON: YAML would write tuples in a way that safe readers refuse
+        meta={"emocache": json.loads(json.dumps(part.about("audformat")))},
     )
     index = _index(part)
     _add_utterances(database, index, part)

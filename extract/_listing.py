@@ -31,6 +31,7 @@ def as_text(told: dict[str, Any]) -> str:
         [
             c["corpus"],
             c["utterances"],
+            c["variants"] or "",
             c["speakers"],
             f"{c['hours']:.2f}",
             c["problems"],
@@ -46,15 +47,18 @@ def as_text(told: dict[str, Any]) -> str:
         ]
         for f in told["features"]
     ]
-    first = table(["corpus", "utterances", "speakers", "hours", "problems"], corpora)
+    heads_above = ["corpus", "utterances", "variants", "speakers", "hours", "problems"]
+    first = table(heads_above, corpora)
     return f"{first}\n\n{table([*heads, 'MB', 'encoder', ''], features)}"
 
 
 def _corpus(cache: Cache, name: str) -> dict[str, Any]:
-    rows = cache.manifest(name).rows
+    whole = cache.manifest(name).rows
+    rows = whole[whole["variant"] == ""]
     return {
         "corpus": name,
         "utterances": len(rows),
+        "variants": len(whole) - len(rows),
         "speakers": len(set(rows["speaker"]) - {""}),
         "hours": float(rows["duration"].sum() / 3600),
         "problems": int((rows["problem"] != "").sum()),

@@ -9,6 +9,7 @@ import pandas as pd
 from contracts.errors import listing
 from contracts.manifest import Manifest
 
+_ROUNDING = 2e-3  # seconds: tables write the end of a file rounded to milliseconds
 _SHORT = 0.06  # seconds; openSMILE gives NaN below
 
 
@@ -39,6 +40,10 @@ def odd(frame: pd.DataFrame) -> list[Note]:
     checks: tuple[tuple[str, Callable[[pd.DataFrame], Any]], ...] = (
         ("clipped (samples at full scale)", lambda r: r["clipping"] > 0.001),
         ("silent (no frame above -60 dBFS)", lambda r: r["silence"] >= 1.0),
+        (
+            "end behind their file, by less than half a second, and are cut there",
+            lambda r: r["end"] - r["start"].fillna(0.0) > r["duration"] + _ROUNDING,
+        ),
         (
             "shorter than 60 ms (eGeMAPS is not defined)",
             lambda r: r["duration"] < _SHORT,

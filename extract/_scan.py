@@ -7,21 +7,19 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pandas as pd
 
-from contracts import plugins
 from contracts.errors import ManifestError, listing
 from contracts.manifest import Leftover, Manifest, Utterance, card, complete
 from contracts.variant import Variant
 from extract import _variants
 from extract._hearing import HEARD, hear_all
 from extract._oddities import Note, gone, odd, unexpected
+from extract._recognising import plugin_for
 
 _NO_TEXT = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")  # Unicode's Cc and Cs
-LAST_RESORTS = ("table", "class_folders")  # importers, in the order they are asked
 
 
 @dataclass(frozen=True)
@@ -45,46 +43,6 @@ class Scan:
         rows = self.manifest.rows
         rows = rows[rows["problem"] != ""]
         return bad + list(zip(rows["id"], rows["problem"], strict=True))
-
-
-def importers(root: Path | None = None) -> list[ModuleType]:
-    """List the plug-ins that read a layout, whatever the corpus.
-
-    Args:
-        root: only those that recognise this folder or file; of these the last resorts
-            (any table, folders named by emotion) only where nothing else does
-    """
-    every = [plugins.load("corpora", name) for name in plugins.names("corpora")]
-    found = [plugin for plugin in every if hasattr(plugin, "recognises")]
-    if root is None:
-        return found
-    last = [f"corpora.{name}" for name in LAST_RESORTS]
-    specific = [p for p in found if p.__name__ not in last and p.recognises(root)]
-    if specific:
-        return specific
-    resorts = (plugins.load("corpora", name) for name in LAST_RESORTS)
-    return [p for p in resorts if p.recognises(root)][:1]
-
-
-def plugin_for(corpus: str, root: Path) -> ModuleType:
-    """Find the plug-in that reads a corpus: its own, else what recognises the folder.
-
-    Raises:
-        ManifestError: if several recognise it
-        PluginError: if there is no such plug-in and nothing recognises the folder
-    """
-    if corpus in plugins.names("corpora"):
-        return plugins.load("corpora", corpus)
-    found = importers(root)
-    if len(found) > 1:
-        names = " and ".join(p.__name__.partition(".")[2] for p in found)
-        msg = (
-            f"{root} is more than one thing: expected one layout, got {names}. Give "
-            "the path of the one file that lists the recordings (metadata.csv, "
-            "db.yaml, wav.scp, a .jsonl ...) as --root"
-        )
-        raise ManifestError(msg)
-    return found[0] if found else plugins.load("corpora", corpus)
 
 
 def scan(
@@ -140,10 +98,9 @@ def scan(
     if before is not None:
         notes += gone(before, {n for n, _ in named})
     if not len(frame) and not any(x.fault for x in leftovers):
-        msg = (
-            f"{root} holds no utterance of {corpus}: {plugin.CORPUS.title} names its "
-            f"files like {listing(list(plugin.EXAMPLES)[:1]) or 'those of a table'}"
-        )
+        like = listing(list(plugin.EXAMPLES)[:1])
+        how = f"names its files like {like}" if like else "is told by lists beside it"
+        msg = f"{root} holds no utterance of {corpus}: {plugin.CORPUS.title} {how}"
         raise ManifestError(msg)
     made, lost = _variants.attach(frame, before, variants)
     manifest = Manifest(corpus, complete(pd.concat([frame, made])), told)

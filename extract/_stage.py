@@ -16,35 +16,11 @@ from contracts.extraction import Extractor, Options, remarks
 from contracts.feature import FeatureSpec
 from contracts.terminal import count, say, warn
 from contracts.variant import Variant
-from extract import _engine, _plan, _scan, _spool
+from extract import _engine, _plan, _recognising, _scan, _spool
 from extract._engine import Job
 from extract._oddities import Note
 from extract._scan import Scan
 from extract._work import Recipe
-
-
-def recognised(audio: Path) -> tuple[dict[str, Path], list[str]]:
-    """Find the corpora in a folder of corpora.
-
-    Returns:
-        name -> folder, and the names of folders that nothing here can read
-    """
-    importers = {p.__name__ for p in _scan.importers()}
-    corpora = plugins.names("corpora")
-    known = {name: name for name in corpora if f"corpora.{name}" not in importers}
-    found, unknown = {}, []
-    folders = sorted(audio.iterdir()) if audio.is_dir() else []
-    for folder in folders:
-        if not folder.is_dir() or folder.name.startswith("."):
-            continue
-        name = known.get(folder.name.lower())
-        if name and name not in found:
-            found[name] = folder
-        elif not name and _scan.importers(folder):
-            found[folder.name] = folder
-        else:
-            unknown.append(folder.name)
-    return found, unknown
 
 
 def choose_roots(
@@ -65,11 +41,12 @@ def choose_roots(
     """
     if corpora:
         given = [Path(root) for root in roots or ()]
-        return _named_roots(list(dict.fromkeys(corpora)), given, cache)
+        names = [_spelled(name, cache) for name in dict.fromkeys(corpora)]
+        return _named_roots(names, given, cache)
     if roots:
         msg = f"--root {listing(roots)} needs to know its corpus: add --corpus NAME"
         raise ManifestError(msg)
-    found, unknown = recognised(AUDIO)
+    found, unknown = _recognising.corpora_in(AUDIO)
     if unknown:
         warn(
             f"{AUDIO}: nothing here can read {listing(unknown)}. A folder is named "
@@ -84,6 +61,15 @@ def choose_roots(
         )
         raise ManifestError(msg)
     return found
+
+
+def _spelled(name: str, cache: Cache) -> str:
+    """Return the name of a corpus as it is here: ``CREMA-D`` is ``crema_d``."""
+    known = _recognising.published(name)
+    if known in (None, name) or name in cache.corpora:
+        return name
+    warn(f"{name} is taken for the corpus {known}")
+    return str(known)
 
 
 def _named_roots(
@@ -102,7 +88,7 @@ def _named_roots(
             "for each, in the same order, or none"
         )
         raise ManifestError(msg)
-    found, _ = recognised(AUDIO)
+    found, _ = _recognising.corpora_in(AUDIO)
     roots = {}
     for i, name in enumerate(corpora):
         known = cache.corpora

@@ -167,7 +167,7 @@ def test_an_end_rounded_to_milliseconds_is_the_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("start", "end"),
-    [(-0.1, 0.5), (0.5, 0.5), (0.6, 0.4), (0.5, 1.1), (2.0, None), (0, float("inf"))],
+    [(-0.1, 0.5), (0.5, 0.5), (0.6, 0.4), (0.5, 1.6), (2.0, None), (0, float("inf"))],
 )
 def test_a_segment_out_of_the_file_is_refused(
     start: float, end: float | None, tmp_path: Path
@@ -372,3 +372,11 @@ def test_silence_counts_frames_below_60_decibels() -> None:
 
     assert _audio.silence(Decoded(level, 8_000, 1)) == 0.5
     assert _audio.silence(Decoded(level[:-1], 8_000, 1)) == pytest.approx(2 / 3)
+
+
+def test_an_end_a_little_behind_the_file_is_its_end(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", sound(1.0), 16_000)
+
+    decoded = _audio.decode(tmp_path / "a.wav", 0.5, 1.4)
+
+    assert decoded.duration == 0.5

@@ -236,3 +236,32 @@ def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
     _spool.sweep(tmp_path)
 
     assert [p.name for p in tmp_path.iterdir()] == ["features"]
+
+
+def test_sound_that_begins_after_the_picture_keeps_the_file_s_clock(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "late.mkv"
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("mpeg4", rate=10)
+        video.width = video.height = 64
+        sound = container.add_stream("pcm_s16le", rate=SR, layout="mono")
+        for i in range(40):
+            picture = np.full((64, 64, 3), 5 * i, np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        data = (tone() * 32767).astype(np.int16)
+        for i in range(0, len(data), 1000):
+            piece = av.AudioFrame.from_ndarray(
+                data[None, i : i + 1000], format="s16", layout="mono"
+            )
+            piece.sample_rate, piece.pts = SR, i + SR  # a second after the picture
+            container.mux(sound.encode(piece))
+        container.mux(sound.encode(None))
+
+    whole, part = _audio.decode(path).samples, _audio.decode(path, 1.5, 2.0).samples
+
+    assert not whole[: SR - 200].any()
+    assert len(whole) == pytest.approx(3 * SR, abs=200)
+    np.testing.assert_allclose(part, tone()[SR // 2 : SR], atol=2e-3)

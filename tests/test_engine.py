@@ -265,7 +265,7 @@ def test_workers_end_with_the_process_that_started_them(
     assert len(workers) >= 4
 
     process.send_signal(how)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
 
     while any(map(_alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -291,12 +291,14 @@ def test_a_table_that_cannot_be_understood_is_said(
 def test_columns_that_are_no_features_are_named(
     cache: Cache, tmp_path: Path, capsys: Said
 ) -> None:
-    frame = pd.DataFrame({"id": ids(cache), "who": "me", "duration": 1.0, "a": 2.0})
-    frame.to_parquet(tmp_path / "a.parquet")
+    facts = {"who": "me", "duration": 1.0, "emotion": 3, "Spk": 7, "angry": 0.5}
+    frame = pd.DataFrame({"id": ids(cache), **facts, "a": 2.0})
+    frame.to_csv(tmp_path / "a.csv")  # with pandas' own row numbers in front
 
-    put(cache, tmp_path / "a.parquet")
+    put(cache, tmp_path / "a.csv")
 
-    assert "no features: who, duration" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "no features: Unnamed: 0, who, duration, emotion, Spk, angry" in said.err
     assert opened(cache).spec("a").channels == ("a",)
 
 

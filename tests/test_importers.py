@@ -12,7 +12,7 @@ from contracts.errors import ManifestError, PluginError
 from contracts.manifest import Leftover, Utterance
 from corpora import audiofolder, class_folders, emobox, kaldi, table
 from corpora._columns import seconds
-from extract import _scan, _stage
+from extract import _recognising, _scan
 
 Rows = list[Utterance | Leftover]
 
@@ -99,7 +99,7 @@ def test_a_table_of_nkululeko_is_a_table(tmp_path: Path) -> None:
         "audio/a.wav,0 days 00:00:02,NaT,s1,female,sad",
     )
 
-    first, second = _scan.plugin_for("mine", tmp_path).utterances(tmp_path)
+    first, second = _recognising.plugin_for("mine", tmp_path).utterances(tmp_path)
 
     assert (first.start, first.end, first.sex) == (0.5, 2.0, "female")
     assert (second.start, second.end, second.label) == (2.0, None, "sad")
@@ -510,15 +510,16 @@ KINDS += ["table", "class_folders"]
 def test_importers_are_told_apart_by_what_lies_there(kind: str, tmp_path: Path) -> None:
     root = layout(tmp_path / "mine", kind)
 
-    assert _scan.plugin_for("mine", root).__name__ == f"corpora.{kind}"
-    assert _stage.recognised(tmp_path) == ({"mine": root}, [])
+    assert _recognising.plugin_for("mine", root).__name__ == f"corpora.{kind}"
+    assert _recognising.corpora_in(tmp_path) == ({"mine": root}, [])
 
 
 def test_every_importer_is_told_apart_above() -> None:
-    assert {p.__name__ for p in _scan.importers()} == {f"corpora.{k}" for k in KINDS}
+    found = {p.__name__ for p in _recognising.importers()}
+    assert found == {f"corpora.{k}" for k in KINDS}
 
 
-@pytest.mark.parametrize("plugin", _scan.importers())
+@pytest.mark.parametrize("plugin", _recognising.importers())
 def test_recognising_never_raises(plugin: object, tmp_path: Path) -> None:
     recognises = plugin.recognises  # type: ignore[attr-defined]
     (tmp_path / "folder" / "metadata.csv").mkdir(parents=True)
@@ -534,21 +535,21 @@ def test_a_folder_of_two_layouts_is_refused_its_file_is_read(tmp_path: Path) -> 
     root = layout(layout(tmp_path / "mine", "kaldi"), "audiofolder")
 
     with pytest.raises(ManifestError, match=r"got audiofolder and kaldi.*as --root"):
-        _scan.plugin_for("mine", root)
+        _recognising.plugin_for("mine", root)
 
-    assert _stage.recognised(tmp_path)[0] == {"mine": root}
+    assert _recognising.corpora_in(tmp_path)[0] == {"mine": root}
     wanted = root / "metadata.csv"
-    assert _scan.plugin_for("mine", wanted).__name__ == "corpora.audiofolder"
+    assert _recognising.plugin_for("mine", wanted).__name__ == "corpora.audiofolder"
     wanted = root / "train" / "wav.scp"
-    assert _scan.plugin_for("mine", wanted).__name__ == "corpora.kaldi"
+    assert _recognising.plugin_for("mine", wanted).__name__ == "corpora.kaldi"
 
 
 def test_a_plugins_name_uses_that_plugin(tmp_path: Path) -> None:
     root = layout(tmp_path / "mine", "audiofolder")
 
-    assert _scan.plugin_for("table", root) is table
+    assert _recognising.plugin_for("table", root) is table
     with pytest.raises(PluginError, match="unknown corpora"):
-        _scan.plugin_for("mine", tmp_path / "mine" / "happy")
+        _recognising.plugin_for("mine", tmp_path / "mine" / "happy")
 
 
 def test_what_the_importer_says_of_the_corpus_is_on_the_card(tmp_path: Path) -> None:

@@ -196,7 +196,8 @@ def test_check_counts_imbalance_votes_and_speakers() -> None:
     frame.loc[place[0], ["vote:happy", "vote:sad"]] = [0.3, 0.7]
     frame.loc[place[1], "vote:neutral"] = 1.0
     frame.loc[place[2], ["vote:happy", "vote:sad"]] = [0.5, 0.5]
-    one = LabelMap("x", "x", ("happy", "sad", "angry"), drop=("neutral",))
+    labels = ("happy", "sad", "angry")
+    one = LabelMap("x", "x", labels, drop=("neutral",), from_votes=True)
 
     found = check(frame, one)
 

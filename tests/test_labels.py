@@ -1,5 +1,6 @@
 """Label maps: contiguous, hashed, and nothing dropped or mapped in silence."""
 
+import dataclasses
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,37 @@ def test_probabilities_in_the_original_order_hold_0_for_a_merged_label() -> None
     assert (out[:, order.index("disgust")] == p[:, one.labels.index("disgust")]).all()
 
 
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("from_votes", [True, False])
+def test_votes_label_where_the_map_says_so_or_there_are_no_labels(
+    labelled: bool, from_votes: bool
+) -> None:
+    told = {"happy": 1, "": 1} if labelled else {"": 2}
+    frame = rows(told).assign(**{"vote:neutral": [0.2, 0.7], "vote:happy": [0.8, 0.3]})
+    one = dataclasses.replace(labels.load("merge-calm"), from_votes=from_votes)
+
+    mapped = one.apply(frame)[0]
+
+    expected = ["happy", "neutral"] if from_votes or not labelled else ["happy"]
+    assert mapped["label"].tolist() == expected
+    assert one.counts(frame)["unlabelled"] == 2 - len(expected)
+
+
+def test_iemocap_without_agreement_is_labelled_by_the_soft_map_alone() -> None:
+    frame = rows({"angry": 1, "": 1}).assign(
+        **{"vote:angry": [1.0, 0.0], "vote:happy": [0.0, 0.4]}
+    )
+    frame = frame.assign(**{"vote:excited": [0.0, 0.3], "vote:sad": [0.0, 0.3]})
+
+    assert len(labels.load("iemocap4").apply(frame)[0]) == 1
+    assert list(labels.load("iemocap6-soft").apply(frame)[0]["label"]) == [
+        "angry",
+        "happy",
+    ]
+
+
 def test_votes_are_merged_and_sum_to_one() -> None:
-    frame = rows({"happy": 1, "": 2}).assign(
+    frame = rows({"": 3}).assign(
         **{
             "vote:neutral": [0.2, 0.0, 0.5],
             "vote:calm": [0.2, 0.8, 0.0],
@@ -97,7 +127,7 @@ def test_votes_are_merged_and_sum_to_one() -> None:
     votes = [c for c in mapped if c.startswith("vote:")]
     np.testing.assert_allclose(mapped[votes].sum(axis=1), 1)
     told = labels.load("merge-calm").counts(frame)
-    assert (told["from_votes"], told["unlabelled"]) == (1, 1)
+    assert (told["from_votes"], told["unlabelled"]) == (2, 1)
 
 
 def test_dropped_label_is_not_voted_back() -> None:

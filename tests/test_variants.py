@@ -209,6 +209,14 @@ def test_what_is_written_is_read_back(
     assert variant.parse(str(one)) == one
 
 
+def test_one_variant_has_one_name() -> None:
+    names = {variant.asked("degrade", f"noise-{x}").asked for x in ("10dB", "10.0db")}
+
+    assert names == {"noise-10dB"}
+    assert variant.asked("augment", "speed-0.90").asked == "speed-0.90"
+    assert variant.asked("augment", "speed-1.05").asked == "speed-1.05"
+
+
 def test_a_key_changes_with_all_that_changes_the_sound() -> None:
     ways = [
         ("a", Variant("augment", "noise")),

@@ -239,3 +239,38 @@ def test_counts_are_those_of_originals(cache: Path) -> None:
     assert len(view) == 36 * 4
     assert question.counts["after"] == {"a": 18, "b": 18}
     assert not question.partial
+
+
+def test_utterances_without_a_variant_are_counted(cache: Path) -> None:
+    view = with_variants(Cache(cache), ["mine"], None, ["noise"])
+    rows = view.manifest
+    some = ~rows["source"].isin(["mine/0.wav", "mine/1.wav"]).to_numpy()
+
+    whole = ask(view.require(["mfcc"]), None, "loso")
+    less = ask(view.take(some).require(["mfcc"]), None, "loso")
+
+    assert whole.without_variants == {}
+    assert less.without_variants == {"noise": (2, 36)}
+
+
+def test_two_corpora_that_may_be_one_are_named() -> None:
+    def both(names: tuple[str, str], plugins: tuple[str, str]) -> list[str]:
+        rows = [
+            {"id": f"{c}/{s}{label}", "waveform": f"{c}{s}{label}", "corpus": c}
+            | {"speaker": f"{c}/{names[i]}{s}", "label": label, "sex": ""}
+            for i, c in enumerate(("one", "two"))
+            for s in range(5)
+            for label in "ab"
+        ]
+        frame = complete(pd.DataFrame(rows))
+        cards = {
+            c: {"plugin": p, "label_map": "identity"}
+            for c, p in zip(("one", "two"), plugins, strict=True)
+        }
+        view = View(Cache("nowhere"), frame, cards, classes=("a", "b"))
+        return ask(view, "identity", "loso").doubtful
+
+    (said,) = both(("s", "s"), ("corpora.table", "corpora.table"))
+    assert "one and two may be one corpus: 5 speakers have the same names" in said
+    assert not both(("s", "t"), ("corpora.table", "corpora.table"))
+    assert not both(("s", "s"), ("corpora.table", "corpora.emodb"))
