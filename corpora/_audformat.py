@@ -10,12 +10,18 @@ from typing import Any
 
 from contracts.errors import ManifestError, listing
 from contracts.manifest import Corpus
-from corpora._audformat_head import describe, labels_of, read_head
-from corpora._columns import COMMON, ROLES, cell, read, seconds
+from corpora._audformat_head import (
+    describe,
+    file_of,
+    labels_of,
+    place,
+    read_head,
+    words_of,
+)
+from corpora._audformat_labels import EMOTION, NO_AGREEMENT, Key, Labels
+from corpora._columns import ROLES, cell, read
+from corpora._numbers import seconds
 from corpora._rows import split_named
-
-EMOTION = "emotion"
-Key = tuple[str, float, float | None]  # file, start and end in seconds
 
 
 @dataclass
@@ -45,37 +51,51 @@ class Database:
     Attributes:
         path: its head
         head: ``audformat.Database`` without the data of its tables
+        chosen: the table whose labels are asked for; None: any
         files: the files of tables that were read
+        telling: the tables whose labels were taken
     """
 
     path: Path
     head: Any
+    chosen: str | None = None
     files: list[Path] = field(default_factory=list)
+    telling: list[str] = field(default_factory=list)
+
+    @property
+    def _labels(self) -> Labels:
+        return Labels(self.path, self.head, self.chosen)
 
     def describe(self, corpus: Corpus) -> Corpus:
         """Say what the head says, ``corpus`` where it is silent."""
-        schemes = [s for _, _, s in self._named(self._emotion()) if s]
-        known = [self.head.schemes[s] for s in schemes if s in self.head.schemes]
-        labels = dict.fromkeys(str(x) for scheme in known for x in labels_of(scheme))
+        labels = dict.fromkeys(
+            words_of(scheme).get(str(x), str(x))
+            for scheme in self._labels.schemes()
+            for x in labels_of(scheme)
+        )
+        labels.pop(NO_AGREEMENT, None)
         return replace(describe(self.head, corpus), labels=tuple(labels))
 
     def rows(self) -> Iterator[Row]:
         """Yield one row per stretch that has a label.
 
         Raises:
-            ManifestError: if no single column is the label, or a table cannot be read
+            ManifestError: if no single column is the label, tables contradict one
+                another, or one cannot be read
         """
-        emotion = self._emotion()
-        with_label = {table for table, _, _ in self._named(emotion)}
+        emotion, labelled = self._labels.column(), self._labels.tables()
+        told = {t: list(self._read(t, emotion)) for t in self.head.tables}
+        self.telling = self._labels.believed(
+            {t: {_key(r.cells): r.cells[EMOTION] for r in told[t]} for t in labelled}
+        )
         merged: dict[Key, list[Row]] = {}
-        for table in self.head.tables:
-            if table in with_label:
-                for row in self._read(table, emotion):
-                    _merge(merged.setdefault(_key(row.cells), []), row)
+        for table in self.telling:
+            for row in told[table]:
+                _merge(merged.setdefault(_key(row.cells), []), row)
         others = [
-            {_key(row.cells): row.cells for row in self._read(table, emotion)}
-            for table in self.head.tables
-            if table not in with_label
+            {_key(row.cells): {**row.cells, EMOTION: ""} for row in rows}
+            for table, rows in told.items()
+            if table not in self.telling
         ]
         for rows in merged.values():
             for row in rows:
@@ -83,79 +103,34 @@ class Database:
                     whole = (row.cells["file"], 0.0, None)
                     known = other.get(_key(row.cells)) or other.get(whole) or {}
                     row.cells = known | _filled(row.cells)
+                if row.cells.get(EMOTION, "").casefold() == NO_AGREEMENT:
+                    row.cells[EMOTION] = ""
                 yield row
 
     def unused(self) -> list[tuple[Path, str]]:
-        """Say which tables tell of stretches, where the labels are of whole files."""
-        tables = self.head.tables
-        with_label = {table for table, _, _ in self._named(self._emotion())}
-        if any(tables[t].is_segmented for t in with_label):
-            return []
+        """Say which tables tell no label here, and why, once ``rows`` are read."""
+        tables, emotion = self.head.tables, self._labels.column()
+        others = {t: told for t, told in tables.items() if t not in self.telling}
+        source = listing(self.telling)
+        why = f"its labels are not used: those of {source} are believed"
+        with_label = [t for t, told in others.items() if emotion in told.columns]
+        out = [(file_of(self.path, t), why) for t in with_label]
+        if any(tables[t].is_segmented for t in self.telling):
+            return out
         why = "not used: it is of stretches of files, the labels are of whole files"
-        return [(self._file(t), why) for t in tables if tables[t].is_segmented]
-
-    def _emotion(self) -> str:
-        """Find the column that is the label.
-
-        Raises:
-            ManifestError: if there is none, or several could be it
-        """
-        columns = list(self._columns())
-        found = dict.fromkeys(name for _, name, s in columns if self._fits(s))
-        names = {name for _, name, _ in columns}
-        if EMOTION in names:
-            return EMOTION
-        if len(found) == 1:
-            return next(iter(found))
-        got = [f"{table}.{c}" for table, c, _ in columns if c in found or not found]
-        msg = (
-            f"{str(self.path)!r} has no single column of emotions: expected a column "
-            f"'emotion', or one whose scheme has emotions as labels, got "
-            f"{listing(got) or 'no column'}. Rename the column to 'emotion' in a copy "
-            "of the database, or write it as a table with file, speaker, emotion"
-        )
-        raise ManifestError(msg)
-
-    def _columns(self) -> Iterator[tuple[str, str, str | None]]:
-        """Yield table, column and its scheme."""
-        for name, table in self.head.tables.items():
-            for column, told in table.columns.items():
-                yield name, column, told.scheme_id
-
-    def _named(self, column: str) -> list[tuple[str, str, str | None]]:
-        return [told for told in self._columns() if told[1] == column]
-
-    def _fits(self, scheme: str | None) -> bool:
-        if scheme not in self.head.schemes:
-            return False
-        labels = {str(x).casefold() for x in labels_of(self.head.schemes[scheme])}
-        return scheme == EMOTION or len(labels & COMMON) > 1
-
-    def _file(self, table: str) -> Path:
-        """Find the file of a table.
-
-        Raises:
-            ManifestError: if it is missing, or there only as a pickle
-        """
-        stem = f"{self.path.stem}.{table}"
-        for suffix in (".parquet", ".csv"):
-            path = self.path.with_name(f"{stem}{suffix}")
-            if path.is_file():
-                return path
-        there = self.path.with_name(f"{stem}.pkl").is_file()
-        got = f"only {stem}.pkl, which is never loaded" if there else "none"
-        msg = (
-            f"{str(self.path)!r} lacks its table {table!r}: expected {stem}.parquet or "
-            f"{stem}.csv, got {got}. Save the database again as csv or parquet"
-        )
-        raise ManifestError(msg)
+        rest = [t for t, told in others.items() if told.is_segmented]
+        return out + [(file_of(self.path, t), why) for t in rest if t not in with_label]
 
     def _read(self, table: str, emotion: str) -> Iterator[Row]:
         """Yield the rows of a table, columns named by what they mean."""
-        path = self._file(table)
+        path = file_of(self.path, table)
         self.files.append(path)
         frame = read(path)
-        more = {c: self._properties(c, table) for c in self.head.tables[table].columns}
+        columns = self.head.tables[table].columns
+        more = {c: self._properties(c, table) for c in columns}
+        scheme = columns[emotion].scheme_id if emotion in columns else None
+        known = self.head.schemes.get(scheme) if scheme else None
+        words = words_of(known) if known else {}
         split = self._split(table)
         first = 2 if path.suffix == ".csv" else 1
         heads = [str(head) for head in frame.columns]
@@ -163,7 +138,8 @@ class Database:
             cells = dict(zip(heads, values, strict=True))
             for column, known in more.items():
                 cells = known.get(cells.get(column, ""), {}) | _filled(cells)
-            cells[EMOTION] = cells.pop(emotion, "")
+            label = cells.pop(emotion, "")
+            cells[EMOTION] = words.get(label, label)
             yield Row(path, i, cells | ({"split": split} if split else {}))
 
     def _split(self, table: str) -> str:
@@ -180,7 +156,7 @@ class Database:
             return {}
         labels = self.head.schemes[scheme_id].labels
         if isinstance(labels, str):
-            path = self._file(labels)
+            path = file_of(self.path, labels)
             self.files.append(path)
             records = read(path).to_dict("records")
             of = next(iter(self.head.misc_tables[labels].levels))
@@ -197,10 +173,21 @@ class Database:
 def load(path: Path) -> Database:
     """Read the head of a database.
 
+    Args:
+        path: the head, or the file of the table whose labels are asked for
+
     Raises:
-        ManifestError: if it cannot be read
+        ManifestError: if it cannot be read, or has no such table
     """
-    return Database(path, read_head(path))
+    head, table = place(path)
+    database = Database(head, read_head(head), table)
+    if table is not None and table not in database.head.tables:
+        msg = (
+            f"{str(path)!r} is no table of {head.name}: expected the file of one of "
+            f"{listing(database.head.tables)}, got {table}. Give one of them as --root"
+        )
+        raise ManifestError(msg)
+    return database
 
 
 def _filled(cells: Mapping[str, str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from contracts.errors import ManifestError, listing
 from contracts.manifest import VOTE
+from corpora._numbers import all_numbers, numbered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +44,8 @@ COMMON = frozenset(
     | {"other"}
 )
 
+# roles whose cells are names, which pandas writes as 1.0 beside an empty cell
+_NAMES = ("speaker", "session", "sentence")
 # how pandas writes a frame's own row numbers, which tell nothing of the utterance
 _NO_NAME = re.compile(r"|Unnamed: \d+|__index_level_\d+__")
 
@@ -56,12 +59,14 @@ class Columns:
         votes: emotion -> column
         numbers: traits that are numbers in every row that has them
         texts: all other traits
+        whole: roles that are names made of numbers, so that 1.0 means 1
     """
 
     roles: Mapping[str, str]
     votes: Mapping[str, str]
     numbers: tuple[str, ...]
     texts: tuple[str, ...]
+    whole: tuple[str, ...] = ()
 
 
 def find(root: Path) -> Path:
@@ -179,9 +184,10 @@ def understand(
     others = [c for c in others if not _NO_NAME.fullmatch(c)]
     votes = _votes(frame, others, roles["emotion"])
     traits = [c for c in others if c not in votes.values() and not c.startswith(VOTE)]
-    numbers = [c for c in traits if _all_numbers(frame[c])]
+    numbers = [c for c in traits if all_numbers(frame[c])]
     texts = [c for c in traits if c not in numbers]
-    return Columns(roles, votes, tuple(numbers), tuple(texts))
+    whole = tuple(r for r in _NAMES if r in roles and numbered(frame[roles[r]]))
+    return Columns(roles, votes, tuple(numbers), tuple(texts), whole)
 
 
 def _votes(frame: pd.DataFrame, others: Sequence[str], emotion: str) -> dict[str, str]:
@@ -194,46 +200,7 @@ def _votes(frame: pd.DataFrame, others: Sequence[str], emotion: str) -> dict[str
         emotions.get(c.casefold(), c): c
         for c in others
         if (c.casefold() in emotions or c.casefold() in COMMON)
-        and _all_numbers(frame[c])
+        and all_numbers(frame[c])
         and all(float(cell) >= 0 for cell in frame[c] if cell)
     }
     return bare if len(bare) > 1 else {}
-
-
-def _all_numbers(cells: pd.Series[str]) -> bool:
-    """Say whether cells hold numbers only; ``007`` is a name and no number."""
-    filled = [cell for cell in cells if cell]
-    coded = any(len(c) > 1 and c[0] == "0" and c[1].isdigit() for c in filled)
-    return bool(filled) and not coded and all(number(c) is not None for c in filled)
-
-
-_TIME = re.compile(
-    r"(?:(?P<d>\d+) days?)?(?:^|,? +|$)"
-    r"(?:(?P<h>\d+):(?P<m>\d\d):(?P<s>\d\d(?:\.\d+)?))?",
-    re.ASCII,
-)
-
-
-def seconds(cell: str) -> float | None:
-    """Read a point in time, None if the cell holds none.
-
-    It is a number of seconds, or a duration as pandas, audformat and nkululeko write
-    it: ``0 days 00:00:01.5``, ``00:00:01.5``.
-    """
-    if (value := number(cell)) is not None:
-        return value
-    told = _TIME.fullmatch(cell)
-    if not cell or not told:
-        return None
-    days, hours, minutes = (int(told[unit] or 0) for unit in "dhm")
-    whole = 60 * (60 * (24 * days + hours) + minutes)
-    return round(whole + float(told["s"] or 0), 9)
-
-
-def number(cell: str) -> float | None:
-    """Read a finite number, None if the cell holds none."""
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

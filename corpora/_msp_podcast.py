@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from contracts.errors import listing
 from contracts.manifest import Leftover
 from corpora._annotations import broken, read_lines, read_table
+from corpora._numbers import numbered, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,9 @@ def read_consensus(path: Path) -> tuple[pd.DataFrame, list[Leftover]]:
     for column in CONSENSUS:
         if column not in frame:
             frame[column] = ""
+    known = frame["SpkrID"].str.lower() != "unknown"
+    if numbered(frame["SpkrID"][known]):
+        frame["SpkrID"] = frame["SpkrID"].map(whole)
     return _judge(frame[[*CONSENSUS, "line"]], path, wrong)
 
 

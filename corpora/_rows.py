@@ -10,8 +10,9 @@ from pathlib import Path
 
 from contracts.errors import listing
 from contracts.manifest import Leftover, Utterance
-from corpora._columns import Columns, number, seconds
+from corpora._columns import Columns
 from corpora._files import is_file, walk
+from corpora._numbers import number, seconds, whole
 
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
 _SPLITS = {part: part for part in ("train", "dev", "test")}
@@ -42,6 +43,7 @@ def read_row(
     """
     place = f"row {i} of {table.name}"
     cells = {role: row[column] for role, column in columns.roles.items()}
+    cells |= {role: whole(cells[role]) for role in columns.whole}
     if not cells["file"]:
         return Leftover(table, f"no file is named in {place}")
     path = table.parent / os.path.normpath(cells["file"])

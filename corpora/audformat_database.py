@@ -4,8 +4,11 @@ A folder with ``db.yaml`` and one file per table (``db.files.csv``,
 ``db.emotion.parquet``) beside the media it names. What is taken:
 
 - the label: the column ``emotion`` of any table, else the only column whose scheme has
-  the names of emotions as labels. Where several could be it, none is guessed: name the
-  column ``emotion`` in a copy of the database, or write a ``table``
+  the names of emotions as labels, or as their category, name, label or description.
+  Where several could be it, none is guessed. Where tables tell different emotions of
+  one stretch, the one whose name says gold standard is believed, else none is guessed.
+  The file of a table, such as ``db.emotion.desired.csv``, given as ``--root`` chooses
+  that table and those of the other splits. ``no_agreement`` is no label
 - the other columns of tables with the same files or segments: speaker, gender, text,
   numbers such as arousal and valence as traits
 - what the scheme of a speaker tells of each: gender, age, ... as labels or misc table
@@ -23,6 +26,7 @@ from pathlib import Path
 
 from contracts.manifest import Corpus, Leftover, Utterance
 from corpora._audformat import Row, load
+from corpora._audformat_head import place
 from corpora._columns import Columns, understand
 from corpora._import import first_line, frame_of
 from corpora._rows import read_row, unnamed, without_repeats
@@ -40,8 +44,11 @@ _HEAD = "db.yaml"
 
 
 def recognises(root: Path) -> bool:
-    """Say whether ``root`` is, or is a folder that holds, the head ``db.yaml``."""
-    path = _head(root)
+    """Say whether ``root`` is, or is a folder that holds, the head ``db.yaml``.
+
+    The file of a table beside it stands for it.
+    """
+    path, _ = place(_head(root))
     return path.name == _HEAD and path.is_file() and ":" in first_line(path)
 
 
@@ -58,10 +65,11 @@ def utterances(root: Path) -> Iterator[Utterance | Leftover]:
     """Yield what each stretch of the tables is, then the files they do not name.
 
     Args:
-        root: the folder, or its ``db.yaml``
+        root: the folder, its ``db.yaml``, or the file of the table to believe
 
     Raises:
-        ManifestError: if head or tables cannot be read, or no one column is the label
+        ManifestError: if head or tables cannot be read, no one column is the label, or
+            tables contradict one another
     """
     database = load(_head(root))
     merged = list(database.rows())

@@ -13,9 +13,10 @@ women of 20 to 74 years; 1271 of each emotion, 1087 neutral. A clip is named::
               one published file says X for XX: 1040_ITH_SAD_X
 
 The published folder holds each clip three times: ``AudioWAV`` (16 kHz), ``AudioMP3``
-(what the raters heard) and ``VideoFlash``. Where the wav file is there the mp3 file is
-left out. Two tables are read wherever they lie in the folder: ``VideoDemographics.csv``
-gives age, race and ethnicity as traits (the sex in it is known here without it);
+(what the raters heard) and ``VideoFlash``. Where a clip is there as wav, or else as
+flac, its other encodings are left out. Two tables are read wherever they lie in the
+folder: ``VideoDemographics.csv`` gives age, race and ethnicity as traits (the sex in it
+is known here without it);
 ``processedResults/tabulatedVotes.csv`` gives the votes, of which those of raters who
 heard the voice and saw no face (rows 100001 to 107442) are kept as shares.
 
@@ -31,9 +32,9 @@ from typing import TYPE_CHECKING
 
 from contracts.manifest import Corpus, Leftover, Utterance
 from corpora._beside import read_beside
-from corpora._columns import number
 from corpora._files import relative
 from corpora._names import fields, name_pattern, read_names
+from corpora._numbers import number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,6 +125,8 @@ _KNOWN = {
     "level": (*LEVELS, "X"),
 }
 _FOLDER = name_pattern(r"(?:actor[ _-]*)?(?P<actor>10\d\d)")
+# encodings without loss, the one to keep first
+_LOSSLESS = ((".wav", ".wave"), (".flac",), (".aif", ".aiff"))
 _VOTES = "tabulatedVotes.csv"
 _VOICE = range(100_000, 200_000)  # row numbers: 100000 * kind of rating + clip
 
@@ -148,7 +151,7 @@ def read_name(path: Path) -> Utterance | Leftover:
 
 def utterances(root: Path) -> Iterator[Utterance | Leftover]:
     """Yield what each file under ``root`` is, sorted by relative path."""
-    items = _without_mp3_twins(list(read_names(root, read_name, _FOLDER)), root)
+    items = _without_encodings(list(read_names(root, read_name, _FOLDER)), root)
     columns = ("ActorID", "Age", "Race", "Ethnicity")
     items, traits = read_beside(items, "VideoDemographics.csv", columns, _traits)
     items, votes = read_beside(items, _VOTES, ("fileName", *"ADFHNS"), _votes)
@@ -161,27 +164,38 @@ def utterances(root: Path) -> Iterator[Utterance | Leftover]:
             yield item
 
 
-def _without_mp3_twins(
+def _without_encodings(
     items: list[Utterance | Leftover], root: Path
 ) -> list[Utterance | Leftover]:
-    """Leave out what the raters heard where the same clip lies there as wav."""
-    wav = {
-        item.name: item.path
-        for item in items
-        if isinstance(item, Utterance) and item.path.suffix.lower() == ".wav"
-    }
+    """Leave out other encodings of a clip that lies there without loss.
+
+    Two files of the best encoding there is both stay: whether they are copies is for
+    the decoder to say.
+    """
+    best: dict[str | None, Path] = {}
+    for item in items:
+        if isinstance(item, Utterance) and _rank(item.path) < len(_LOSSLESS):
+            there = best.setdefault(item.name, item.path)
+            if _rank(item.path) < _rank(there):
+                best[item.name] = item.path
     out: list[Utterance | Leftover] = []
     for item in items:
-        if (
-            isinstance(item, Utterance)
-            and item.path.suffix.lower() == ".mp3"
-            and item.name in wav
-        ):
-            what = f"the clip {relative(wav[item.name], root)} as the raters heard it"
-            out.append(Leftover(item.path, what, fault=False))
-        else:
+        kept = best.get(item.name) if isinstance(item, Utterance) else None
+        if kept is None or _rank(item.path) == _rank(kept):
             out.append(item)
+            continue
+        heard = item.path.suffix.lower() == ".mp3"
+        how = "as the raters heard it" if heard else "in another encoding"
+        what = f"the clip {relative(kept, root)} {how}"
+        out.append(Leftover(item.path, what, fault=False))
     return out
+
+
+def _rank(path: Path) -> int:
+    """Rank the encoding of a file, the best being 0; all with loss are alike."""
+    suffix = path.suffix.lower()
+    ranks = (i for i, suffixes in enumerate(_LOSSLESS) if suffix in suffixes)
+    return next(ranks, len(_LOSSLESS))
 
 
 def _traits(people: pd.DataFrame) -> dict[str, dict[str, str | float]]:

@@ -14,7 +14,9 @@ The list of all utterances is taken; where there is none, the first fold, with i
 split. The lists name no speaker: for ravdess, cremad, emodb, tess, savee, turevdb, urdu
 and shemo the corpus of ours reads the file's name, and gives label, speaker, sex and
 sentence; the list's own ``emo`` is kept as a trait. For iemocap the speaker and session
-are in the name as well. Elsewhere the label is ``emo`` and every speaker unknown.
+are in the name as well, and its ``neu``, ``exc``, ... become our words. For the other
+corpora that ``_emobox.py`` knows, a file's name or folder tells the speaker, and the
+label is ``emo``. Elsewhere the label is ``emo`` and every speaker unknown.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from contracts import plugins
 from contracts.errors import ManifestError, listing
 from contracts.manifest import Corpus, Leftover, Utterance
 from corpora._columns import Columns
+from corpora._emobox import IEMOCAP, read_place
 from corpora._import import first_record, folders, locate, read_records, remark_once
 from corpora._rows import read_row, unnamed, without_repeats
 
@@ -58,7 +61,6 @@ _LANGUAGES = (
 )
 _NEEDED = ("key", "dataset", "wav", "emo")
 _FOLD = re.compile(r".*_(train|valid|test)_fold_?(\d+)", re.IGNORECASE)
-_IEMOCAP = re.compile(r"(Ses0([1-5]))[FM]_(?:impro|script)\w+_([FM])\w*\d", re.ASCII)
 _COLUMNS = Columns(
     {"file": "wav", "emotion": "emo", "start": "start_time", "end": "end_time"}
     | {"split": "split"},
@@ -85,7 +87,7 @@ def describe(root: Path) -> Corpus:
     told: Corpus = ours.CORPUS
     title = f"{told.title}, as listed by EmoBox"
     told = replace(told, title=title, n_utterances=None, label_counts={})
-    if hasattr(ours, "read_name"):
+    if hasattr(ours, "read_name") or dataset == IEMOCAP:
         return told
     return replace(told, labels=(), label_map=CORPUS.label_map)
 
@@ -193,7 +195,7 @@ def _with_speakers(
     for i, item in enumerate(items):
         if isinstance(item, Utterance):
             dataset = datasets[str(item.traits["key"])]
-            told[i] = _told(item.path, dataset, corpora[dataset])
+            told[i] = _told(item, dataset, corpora[dataset])
     # what each emotion of the list is called by our corpus, most often
     pairs = Counter(
         (item.label, t.label)
@@ -213,18 +215,13 @@ def _with_speakers(
 
 
 def _told(
-    path: Path, dataset: str, ours: ModuleType | None
+    item: Utterance, dataset: str, ours: ModuleType | None
 ) -> Utterance | Leftover | None:
     """Read the name of a file the way its corpus does."""
     if ours is not None and hasattr(ours, "read_name"):
-        read: Utterance | Leftover = ours.read_name(path)
+        read: Utterance | Leftover = ours.read_name(item.path)
         return read
-    named = _IEMOCAP.fullmatch(path.stem) if dataset == "iemocap" else None
-    if named is None:
-        return None
-    sex = {"F": "female", "M": "male"}[named[3]]
-    speaker = f"{named[1]}{named[3]}"
-    return Utterance(path, speaker, sex=sex, session=named[2])
+    return read_place(item.path, dataset, item.label)
 
 
 def _joined(item: Any, told: Any, names: Mapping[Any, Any]) -> Utterance:

@@ -60,6 +60,11 @@ EXAMPLES: dict[str, tuple[str, str]] = {}  # a name alone tells no emotion
 _SEXES = {"F": "female", "M": "male"}
 
 
+def claims(path: Path) -> bool:
+    """Say whether a file is surely of IEMOCAP, by its name alone."""
+    return bool(read_turn(path.stem) or read_dialogue(path.stem))
+
+
 def utterances(root: Path) -> Iterator[Utterance | Leftover]:
     """Yield utterances and what becomes none, sorted by relative path and start.
 

@@ -11,6 +11,8 @@ A line is a key, a blank and the rest::
     text         utterance words
 
 Without ``segments`` a recording is an utterance. All but ``wav.scp`` may be missing.
+What several lists hold (``data/all`` beside ``data/train``) is one utterance with all
+that they say of it; where they contradict one another it is left over.
 Where every utterance is a speaker of its own, as Kaldi has it where speakers are not
 known, the speakers are unknown. A command in place of a path (``sox a.sph - |``) is
 never run. The licence is that of the recordings.
@@ -19,9 +21,10 @@ never run. The licence is that of the recordings.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from contracts.errors import ManifestError, listing
 from contracts.manifest import Corpus, Leftover, Utterance
@@ -76,7 +79,7 @@ def utterances(root: Path) -> Iterator[Utterance | Leftover]:
             f"folders, got none. Give the folder that holds {_WAVES}"
         )
         raise ManifestError(msg)
-    items = [item for folder in places for item in _read(folder)]
+    items = _joined([pair for folder in places for pair in _read(folder)])
     own = {f / name for f in places for name in (_WAVES, _SEGMENTS, *_TABLES)}
     yield from items
     yield from unnamed(root, items, own, _WAVES)
@@ -88,8 +91,59 @@ def _places(root: Path) -> list[Path]:
     return [folder for folder in folders(root) if (folder / _WAVES).is_file()]
 
 
-def _read(folder: Path) -> list[Utterance | Leftover]:
-    """Read one folder."""
+def _joined(
+    rows: Sequence[tuple[str, Utterance | Leftover]],
+) -> list[Utterance | Leftover]:
+    """Make one utterance of what several lists say of a stretch.
+
+    Args:
+        rows: list and line, for people, and what it became
+    """
+    same: dict[object, list[tuple[str, Utterance]]] = defaultdict(list)
+    for row in rows:
+        if isinstance(item := row[1], Utterance):
+            same[item.path, item.start or 0.0, item.end].append((row[0], item))
+    out: list[Utterance | Leftover] = []
+    for where, item in rows:
+        if isinstance(item, Leftover):
+            out.append(item)
+            continue
+        alike = same[item.path, item.start or 0.0, item.end]
+        first = alike[0][0]
+        if wrong := _contradictions([u for _, u in alike]):
+            what = f"told of more than once, {listing(w for w, _ in alike)}: {wrong}"
+            out.append(Leftover(item.path, what))
+        elif where == first:
+            out.append(_filled([u for _, u in alike]))
+        else:
+            what = f"{where} tells of the same as {first}"
+            out.append(Leftover(item.path, what, fault=False))
+    return out
+
+
+def _contradictions(alike: Sequence[Utterance]) -> str:
+    """Say what lists tell differently of one stretch, "" if they agree."""
+    wrong = []
+    for field in ("split", "speaker", "label"):
+        told = sorted({str(v) for u in alike if (v := getattr(u, field))})
+        if len(told) > 1:
+            wrong.append(f"expected one {field}, got {' and '.join(told)}")
+    return "; ".join(wrong)
+
+
+def _filled(alike: Sequence[Utterance]) -> Utterance:
+    """Give the first utterance what only the others know."""
+    fields = ("split", "speaker", "label", "sex", "text")
+    told: dict[str, Any] = {
+        field: next((v for u in alike if (v := getattr(u, field))), None)
+        for field in fields
+    }
+    remarks = dict.fromkeys(u.remark for u in alike if u.remark)
+    return replace(alike[0], **told, remark="; ".join(remarks) or None)
+
+
+def _read(folder: Path) -> list[tuple[str, Utterance | Leftover]]:
+    """Read one folder: list and line, for people, and what it became."""
     broken: list[Leftover] = []
     names = (_WAVES, _SEGMENTS, *_TABLES)
     waves, segments, *tables = (_table(folder / name, broken) for name in names)
@@ -110,14 +164,18 @@ def _read(folder: Path) -> list[Utterance | Leftover]:
         row["sex"] = sexes.get(speaker)
         rows.append((i, read_row(row, _COLUMNS, listed.path, i)))
     split = split_named(folder.name)
+    kept = list(without_repeats(rows, listed.path.name))
     read = [
         replace(item, split=split) if split and isinstance(item, Utterance) else item
-        for _, item in without_repeats(rows, listed.path.name)
+        for _, item in kept
     ]
+    name = f"{folder.name}/{listed.path.name}"
+    places = [f"line {i} of {name}" for i, _ in kept]
     said = ["every utterance is a speaker of its own: all are unknown"] if alone else []
     said += _incomplete(listed, (emotions,) if alone else (speakers, emotions))
     strangers = _strangers(listed, waves, (speakers, emotions, texts))
-    return [*remark_once(read, said), *broken, *strangers]
+    pairs = zip(places, remark_once(read, said), strict=True)
+    return [*pairs, *((name, item) for item in [*broken, *strangers])]
 
 
 def _table(path: Path, broken: list[Leftover]) -> _Table:

@@ -30,6 +30,7 @@ https://www.lab-msp.com/MSP/MSP-Podcast.html
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -75,6 +76,7 @@ _FILES = {
 }
 _SPLITS = {"train": "train", "development": "dev", "validation": "dev", "test1": "test"}
 _SEXES = {"female": "female", "male": "male"}
+_NAME = re.compile(r"msp-podcast(?:_\d{4,})+", re.ASCII | re.IGNORECASE)
 
 
 @dataclass
@@ -98,6 +100,11 @@ class _Told:
     partitions: dict[str, str] = field(default_factory=dict)
     speakers: dict[str, str] = field(default_factory=dict)
     sexes: dict[str, str] = field(default_factory=dict)
+
+
+def claims(path: Path) -> bool:
+    """Say whether a file is surely of MSP-Podcast, by its name alone."""
+    return _NAME.fullmatch(path.stem) is not None
 
 
 def utterances(root: Path) -> Iterator[Utterance | Leftover]:

@@ -8,7 +8,7 @@ file is named::
 
     speaker   EB0 IC0 KD0 MK0 female, KS0 MP0 SM0 TP0 WR0 male, see ``SPEAKERS``
     emotion   anger fear happiness sadness surprised neutral
-    sentence  1 to 90
+    sentence  1 to 90; mirrors write 03 for 3
 
 The files lie in a folder ``samples``, the table ``data.tsv`` beside it tells what is
 said: where it is in the folder its column ``raw_text`` is the text.
@@ -58,6 +58,7 @@ EXAMPLES = {
     "samples/EB0_anger_1.wav": ("EB0", "anger"),
     "nEMO/ic0_NEUTRAL_90.flac": ("IC0", "neutral"),
     "TP0_fear_52.WAV": ("TP0", "fear"),
+    "EB0_sadness_03.wav": ("EB0", "sadness"),
 }
 SPEAKERS = {  # sex and age in years, from data.tsv
     "EB0": ("female", 27),
@@ -71,7 +72,7 @@ SPEAKERS = {  # sex and age in years, from data.tsv
     "WR0": ("male", 23),
 }
 _NAME = name_pattern(
-    r"(?P<speaker>[a-z]{2}\d)_(?P<emotion>[a-z]+)_(?P<sentence>\d{1,2})"
+    r"(?P<speaker>[a-z]{2}\d)_(?P<emotion>[a-z]+)_0*(?P<sentence>\d{1,2})"
 )
 _SHAPE = "speaker_emotion_sentence such as WR0_surprised_64"
 _KNOWN = {

@@ -9,7 +9,8 @@ result here says how a head does on a third, least of all on a man. A file is na
 
     speaker  OAF the older, YAF the younger
     word     one of 200
-    emotion  angry disgust fear happy neutral sad, ps (pleasant surprise)
+    emotion  angry disgust fear happy neutral sad, ps (pleasant surprise, which some
+             mirrors write out)
 
 One published file lacks a letter: ``OA_bite_neutral`` is OAF's. The folders, such as
 ``OAF_angry``, ``OAF_Fear`` or ``OAF_Pleasant_surprise``, repeat what the names say; one
@@ -53,18 +54,22 @@ EXAMPLES = {
     "OAF_neutral/OA_bite_neutral.wav": ("OAF", "neutral"),
     "TESS/YAF_pleasant_surprised/YAF_youth_ps.wav": ("YAF", "pleasant surprise"),
     "yaf_dog_sad.WAV": ("YAF", "sad"),
+    "OAF_bean_pleasant_surprise.wav": ("OAF", "pleasant surprise"),
 }
 AGES = {"OAF": 64, "YAF": 26}  # years
 _NAME = name_pattern(r"(?P<speaker>[a-z]+)_(?P<word>[a-z]+)_(?P<emotion>[a-z]+)")
 _SHAPE = "speaker_word_emotion such as OAF_back_angry"
 _KNOWN = {"speaker": tuple(AGES), "emotion": tuple(EMOTIONS)}
 _FOLDER = name_pattern(r"(?P<speaker>OAF|YAF)(?:[ _-].*)?")
+_WRITTEN_OUT = name_pattern(r"(.*)_pleasant[ _-]?surprised?")
 _MISSPELT = {"oa_bite_neutral": "OAF_bite_neutral"}
 
 
 def read_name(path: Path) -> Utterance | Leftover:
     """Read one file from its name, without touching the disk."""
     meant = _MISSPELT.get(path.stem.casefold(), path.stem)
+    if whole := _WRITTEN_OUT.fullmatch(meant):
+        meant = f"{whole[1]}_ps"
     code = fields(path.with_name(f"{meant}.wav"), _NAME, _SHAPE, _KNOWN)
     if isinstance(code, Leftover):
         return Leftover(path, code.reason)

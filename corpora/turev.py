@@ -8,7 +8,8 @@ is named::
 
     speaker  1157 1234 1358 1984 6783 7895; their sex is not told
     emotion  kz angry (kızgın), sk calm (sakin), mt happy (mutlu), hl sad
-    word     spelt in ASCII, such as acik for açık
+    word     spelt in ASCII, such as acik for açık; mirrors may write açık, which is
+             read as acik
 
 The files lie in ``Sound Source/Angry``, ``Calm``, ``Happy`` and ``Sad``, which is the
 published place of the label: a code that is none of the four is read as what the one
@@ -19,6 +20,7 @@ Test Data``: copies under the same names that are filtered for a listening test 
 Licence: CC BY-NC-ND 4.0, https://github.com/Xeonen/TurEV-DB
 """
 
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,9 +53,14 @@ EXAMPLES = {
     "Sound Source/Sad/1234_hl_algi.wav": ("1234", "sad"),
     "calm/6783_SK_Koku.WAV": ("6783", "calm"),
     "7895_mt_vurgu.flac": ("7895", "happy"),
+    "1157_sk_açık.wav": ("1157", "calm"),
 }
 SPEAKERS = ("1157", "1234", "1358", "1984", "6783", "7895")
-_NAME = name_pattern(r"(?P<speaker>\d{4})_(?P<emotion>[a-z]{2})_(?P<word>[a-z]+)")
+# Turkish letters as one sign or as a letter and its mark, which is how macOS writes
+_LETTERS = "a-zçğıöşüÇĞİÖŞÜ\u0300-\u036f"
+_NAME = name_pattern(
+    rf"(?P<speaker>\d{{4}})_(?P<emotion>[a-z]{{2}})_(?P<word>[{_LETTERS}]+)"
+)
 _SHAPE = "speaker_emotion_word such as 1157_kz_acik"
 _KNOWN = {"speaker": SPEAKERS}
 _FOLDER = name_pattern(rf"(?P<speaker>{'|'.join(SPEAKERS)})")
@@ -68,7 +75,7 @@ def read_name(path: Path) -> Utterance | Leftover:
     code = fields(path, _NAME, _SHAPE, _KNOWN)
     if isinstance(code, Leftover):
         return code
-    emotion, word, remark = code["emotion"].lower(), code["word"].lower(), None
+    emotion, word, remark = code["emotion"].lower(), _in_ascii(code["word"]), None
     label = EMOTIONS.get(emotion)
     if label is None:
         named = {f.casefold() for f in path.parent.parts} & set(LABELS)
@@ -100,6 +107,12 @@ def utterances(root: Path) -> Iterator[Utterance | Leftover]:
             yield Leftover(item.path, what, fault=False)
         else:
             yield item
+
+
+def _in_ascii(word: str) -> str:
+    """Spell a Turkish word the way the published names do, in lower case."""
+    parts = unicodedata.normalize("NFKD", word.lower())
+    return "".join(c for c in parts if not unicodedata.combining(c)).replace("ı", "i")
 
 
 def _is_filtered(place: str) -> bool:

@@ -237,3 +237,18 @@ def test_names_of_another_corpus_are_refused(name: str) -> None:
 
             assert isinstance(found, Leftover)
             assert found.fault
+
+
+CLAIMING = [name for name in NAMES if hasattr(plugins.load("corpora", name), "claims")]
+
+
+@pytest.mark.parametrize("name", CLAIMING)
+def test_names_of_another_corpus_are_not_claimed(name: str) -> None:
+    for other in BY_FILE_NAME:
+        module = plugins.load("corpora", other)
+        for place in module.EXAMPLES:
+            assert not plugins.load("corpora", name).claims(Path(place))
+
+
+def test_the_corpora_told_by_annotations_claim_their_names() -> None:
+    assert {"iemocap", "meld", "msp_podcast"} <= set(CLAIMING)

@@ -8,7 +8,7 @@ import soundfile
 
 from contracts.errors import ManifestError
 from contracts.manifest import Leftover, Utterance, votes
-from corpora.iemocap import CORPUS, utterances
+from corpora.iemocap import CORPUS, claims, utterances
 from extract._scan import scan
 
 EVALUATION = """\
@@ -357,3 +357,18 @@ def test_the_manifest_holds_the_cut_utterances(tmp_path: Path) -> None:
     assert shares is not None
     assert shares.sum(axis=1).tolist() == pytest.approx([1, 1, 1])
     assert not found.faults
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("a/Ses01F_impro01_F000.wav", True),
+        ("SES05M_SCRIPT01_1B_F007.flac", True),
+        ("Ses01F_impro01.wav", True),
+        ("Ses06F_impro01_F000.wav", False),
+        ("my_Ses01F_impro01_F000.wav", False),
+        ("03-01-05-01-02-01-12.wav", False),
+    ],
+)
+def test_names_that_are_surely_of_iemocap(name: str, ours: bool) -> None:
+    assert claims(Path(name)) is ours

@@ -11,7 +11,7 @@ import soundfile
 from contracts.errors import ManifestError, PluginError
 from contracts.manifest import Leftover, Utterance
 from corpora import audiofolder, class_folders, emobox, kaldi, table
-from corpora._columns import seconds
+from corpora._numbers import seconds
 from extract import _recognising, _scan
 
 Rows = list[Utterance | Leftover]
@@ -259,6 +259,72 @@ def test_folders_of_a_split_are_looked_into(tmp_path: Path) -> None:
     assert [(u.label, u.split) for u in found] == [("sad", "train"), ("happy", "dev")]
 
 
+def test_spellings_of_one_emotion_are_one_class(tmp_path: Path) -> None:
+    touch(tmp_path, "train/Angry/a.wav", "train/Angry/b.wav", "test/anger/c.wav")
+    touch(tmp_path, "train/SAD/a.wav", "test/sadness/b.wav", "train/joy/a.wav")
+
+    found = well(list(class_folders.utterances(tmp_path)))
+
+    told = sorted((u.path.parent.name, u.label) for u in found)
+    assert told == [
+        ("Angry", "angry"),
+        ("Angry", "angry"),
+        ("SAD", "sad"),
+        ("anger", "angry"),
+        ("joy", "joy"),
+        ("sadness", "sad"),
+    ]
+    remark = found[0].remark or ""
+    assert "folders anger, angry are one class, called angry" in remark
+    assert "folders sad, sadness are one class, called sad" in remark
+    assert "joy" not in remark
+
+
+@pytest.mark.parametrize(
+    "folder", ["Pleasant_surprise", "pleasant_surprised", "PLEASANT SURPRISE"]
+)
+def test_pleasant_surprise_is_a_class_of_its_own(folder: str, tmp_path: Path) -> None:
+    touch(tmp_path, f"{folder}/a.wav", "surprise/b.wav")
+
+    found = well(list(class_folders.utterances(tmp_path)))
+
+    assert class_folders.recognises(tmp_path)
+    assert [u.label for u in found] == [folder.lower().replace("_", " "), "surprise"]
+
+
+def test_two_spellings_of_one_emotion_are_no_layout(tmp_path: Path) -> None:
+    touch(tmp_path, "train/Angry/a.wav", "test/anger/c.wav")
+
+    assert not class_folders.recognises(tmp_path)
+
+
+def test_folders_as_hugging_face_lays_them_out(tmp_path: Path) -> None:
+    touch(tmp_path, "data/train/happy/a.wav", "data/validation/sad/b.wav")
+
+    found = well(list(class_folders.utterances(tmp_path)))
+
+    assert class_folders.recognises(tmp_path)
+    assert [(u.label, u.split) for u in found] == [("happy", "train"), ("sad", "dev")]
+
+
+def test_folders_that_say_a_speaker_are_believed_others_not(tmp_path: Path) -> None:
+    touch(tmp_path, "train/Actor_01/happy/a.wav", "test/speaker-7/sad/b.wav")
+    touch(tmp_path, "actor_01/happy/c.wav", "07/sad/d.wav", "Anna/happy/e.wav")
+
+    found = well(list(class_folders.utterances(tmp_path)))
+
+    told = {u.path.name: (u.speaker, u.split) for u in found}
+    assert told == {
+        "a.wav": ("actor_01", "train"),
+        "b.wav": ("speaker-7", "test"),
+        "c.wav": ("actor_01", None),
+        "d.wav": (None, None),
+        "e.wav": (None, None),
+    }
+    assert found[0].remark == "folders say no speaker of 2 of 5 recordings"
+    assert class_folders.recognises(tmp_path)
+
+
 def test_one_emotion_or_no_audio_is_no_layout(tmp_path: Path) -> None:
     touch(tmp_path, "happy/a.wav", "sad/a.txt", "cats/a.wav")
 
@@ -335,6 +401,61 @@ def test_kaldi_speakers_that_are_utterances_are_unknown(tmp_path: Path) -> None:
     assert found[0].remark == "every utterance is a speaker of its own: all are unknown"
 
 
+def kaldi_lists(root: Path, **lists: dict[str, str]) -> Path:
+    """Write lists of a, b, ...: name of the list -> key -> speaker and emotion."""
+    for name, told in lists.items():
+        folder = root / "data" / name
+        touch(root, *(f"wav/{key}.wav" for key in told))
+        write(folder / "wav.scp", *(f"{key} wav/{key}.wav" for key in told))
+        rows = {key: words.split() for key, words in told.items()}
+        write(folder / "utt2spk", *(f"{k} {w[0]}" for k, w in rows.items()))
+        write(folder / "utt2emo", *(f"{k} {w[1]}" for k, w in rows.items() if w[1:]))
+    return root / "data"
+
+
+def test_kaldi_lists_that_overlap_are_one_utterance(tmp_path: Path) -> None:
+    every = {"a": "s1", "b": "s1 sad", "c": "s2 joy"}
+    train, test = {"a": "s1 joy"}, {"c": "s2 joy"}
+    root = kaldi_lists(tmp_path, all=every, test=test, train=train)
+
+    found = list(kaldi.utterances(root))
+
+    told = [(u.path.stem, u.speaker, u.label, u.split) for u in well(found)]
+    assert told == [
+        ("a", "s1", "joy", "train"),
+        ("b", "s1", "sad", None),
+        ("c", "s2", "joy", "test"),
+    ]
+    assert not faults(found)
+    reasons = [x.reason for x in found if isinstance(x, Leftover)]
+    assert reasons == [
+        "line 1 of test/wav.scp tells of the same as line 3 of all/wav.scp",
+        "line 1 of train/wav.scp tells of the same as line 1 of all/wav.scp",
+    ]
+    assert not _scan.scan("mine", root).leftovers[2:]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wrong"),
+    [
+        ({"a": "s1 joy"}, {"a": "s1 joy"}, "expected one split, got test and train"),
+        ({"a": "s1 joy"}, {"a": "s2 joy"}, "expected one speaker, got s1 and s2"),
+        ({"a": "s1 joy"}, {"a": "s1 sad"}, "expected one label, got joy and sad"),
+    ],
+)
+def test_kaldi_lists_that_contradict_one_another_are_faults(
+    first: dict[str, str], second: dict[str, str], wrong: str, tmp_path: Path
+) -> None:
+    found = list(kaldi.utterances(kaldi_lists(tmp_path, train=first, test=second)))
+
+    assert not well(found)
+    both = "line 1 of test/wav.scp, line 1 of train/wav.scp"
+    for reason in faults(found):
+        assert reason.startswith(f"told of more than once, {both}: ")
+        assert wrong in reason
+    assert len(faults(found)) == 2
+
+
 def test_kaldi_lists_that_are_broken_are_named(tmp_path: Path) -> None:
     touch(tmp_path, "a.wav", "b.wav")
     write(tmp_path / "wav.scp", "a a.wav", "b b.wav", "c c.wav", "a b.wav", "lonely")
@@ -389,7 +510,24 @@ def emobox_list(root: Path, name: str, *lines: dict[str, object]) -> Path:
         ("iemocap", "x/Ses01F_impro04_M013.wav", "neu", "Ses01M", "male"),
         ("iemocap", "x/Ses05M_script01_1b_F004.wav", "sad", "Ses05F", "female"),
         ("meld", "dia0_utt0.wav", "joy", None, None),
-        ("aesdd", "anger/a01 (1).wav", "anger", None, None),
+        ("aesdd", "anger/a03 (2).wav", "a", "2", None),
+        ("aesdd", "anger/a03 (2)b.wav", "a", None, None),
+        ("esd", "0011/Angry/0011_000351.wav", "Angry", "0011", None),
+        ("emovo", "f1/dis-f1-b1.wav", "dis", "f1", "female"),
+        ("emovdb", "sam_Amused/amused_1-28_0023.wav", "Amused", "sam", None),
+        ("subesco", "F_02_MONIKA_S_1_NEUTRAL_5.wav", "neutral", "F_02", "female"),
+        ("cafe", "CaFE_48k/Peur/Fort/01-C-1-1.wav", "c", "01", None),
+        ("mead", "W019/audio/neutral/level_1/020.m4a", "neutral", "W019", "female"),
+        ("mead", "M003_neutral_1_020.wav", "neutral", "M003", "male"),
+        ("casia", "ZhaoZuoxiang/angry/201.wav", "angry", "ZhaoZuoxiang", None),
+        ("casia", "someone/angry/201.wav", "angry", None, None),
+        ("enterface", "subject 3/anger/sentence 2/s_3_an_2.avi", "an", "3", None),
+        ("enterface", "subject 11/anger/sentence 2/s12_an_2.avi", "an", None, None),
+        ("jlcorpus", "JL(wav+txt)/male2_concerned_6b_1.wav", "x", "male2", "male"),
+        ("jlcorpus", "female1_sad_6b_1.wav", "sad", "female1", "female"),
+        ("oreau", "m/sessj/29a13Ja.wav", "J", "29", "male"),
+        ("polish", "m3.s_trzymaj_5.wav", "s", "m3", "male"),
+        ("emozionalmente", "audio/1614680733939.wav", "joy", None, None),
     ],
 )
 def test_speakers_are_recovered_from_the_names(
@@ -426,6 +564,25 @@ def test_labels_are_those_of_our_corpus_and_it_is_said(tmp_path: Path) -> None:
     told = emobox.describe(path)
     assert (told.language, told.n_utterances) == ("de", None)
     assert "boredom" in told.labels
+
+
+def test_codes_of_iemocap_become_words_with_one_remark(tmp_path: Path) -> None:
+    emos = ("neu", "hap", "ang", "sad", "exc")
+    names = [f"x/Ses01F_impro04_M00{i}.wav" for i in range(len(emos))]
+    lines = [line("iemocap", n, e) for n, e in zip(names, emos, strict=True)]
+    path = emobox_list(tmp_path, "iemocap.jsonl", *lines)
+
+    found = well(list(emobox.utterances(path)))
+
+    words = ["neutral", "happy", "angry", "sad", "excited"]
+    assert [u.label for u in found] == words
+    assert [u.traits["emo"] for u in found] == list(emos)
+    assert [bool(u.remark) for u in found] == [True, False, False, False, False]
+    for said in ("neu is neutral", "exc is excited", "ang is angry"):
+        assert said in (found[0].remark or "")
+    told = emobox.describe(path)
+    assert set(words) <= set(told.labels)
+    assert told.label_map == "iemocap4"
 
 
 def test_without_a_list_of_all_the_first_fold_is_read(tmp_path: Path) -> None:
@@ -515,8 +672,9 @@ def test_importers_are_told_apart_by_what_lies_there(kind: str, tmp_path: Path) 
 
 
 def test_every_importer_is_told_apart_above() -> None:
-    found = {p.__name__ for p in _recognising.importers()}
-    assert found == {f"corpora.{k}" for k in KINDS}
+    assert {p.__name__ for p in _recognising.importers()} == {
+        f"corpora.{k}" for k in KINDS
+    }
 
 
 @pytest.mark.parametrize("plugin", _recognising.importers())

@@ -134,7 +134,7 @@ def test_splits_of_an_audformat_database(tmp_path: Path) -> None:
 
 def test_tables_that_agree_are_one_row_others_are_faults(tmp_path: Path) -> None:
     db = database()
-    for table, labels in (("emotion", ["joy", "joy"]), ("x.test", ["joy", "anger"])):
+    for table, labels in (("x", ["joy", "joy"]), ("x.test", ["joy", "anger"])):
         db[table] = audformat.Table(audformat.filewise_index(list(FILES[:2])))
         add(db, table, "emotion", labels)
 
@@ -144,8 +144,128 @@ def test_tables_that_agree_are_one_row_others_are_faults(tmp_path: Path) -> None
     assert (agreed.path.name, agreed.split) == ("a.wav", "test")
     first, second = faults(found)
     assert first == second
-    assert "rows db.emotion.csv:3, db.x.test.csv:3 of db.yaml" in first
+    assert "rows db.x.csv:3, db.x.test.csv:3 of db.yaml" in first
     assert "2/anger and 2/joy" in first
+
+
+def two_opinions(root: Path, form: str, *names: str) -> Path:
+    """Save a database whose tables tell different emotions of one file."""
+    emotions = ["anger", "joy", "no_agreement"]
+    db = database(emotion=audformat.Scheme(labels=emotions))
+    opinions = (["joy", "anger"], ["anger", "no_agreement"], ["joy", "joy"])
+    for name, labels in zip(names, opinions, strict=False):
+        db[name] = audformat.Table(audformat.filewise_index(list(FILES[:2])))
+        add(db, name, "emotion", labels)
+    add(db, names[0], "level", [0.5, 1.0], "valence")
+    return saved(db, root, form)
+
+
+DESIRED, GOLD = "emotion.desired.test", "emotion.test.gold_standard"
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_the_gold_standard_goes_before_other_tables(form: str, tmp_path: Path) -> None:
+    root = two_opinions(tmp_path, form, DESIRED, GOLD)
+
+    found = list(audformat_database.utterances(root))
+
+    told = [(u.path.name, u.label, u.split) for u in well(found)]
+    assert told == [("a.wav", "anger", "test"), ("b.wav", None, "test")]
+    assert [u.traits["level"] for u in well(found)] == [0.5, 1.0]
+    assert not faults(found)
+    left = {x.path.name: x.reason for x in found if isinstance(x, Leftover)}
+    assert left[f"db.{DESIRED}.{form}"] == (
+        f"its labels are not used: those of {GOLD} are believed"
+    )
+    assert audformat_database.describe(root).labels == ("anger", "joy")
+
+
+def test_a_gap_in_the_gold_standard_is_not_filled_from_elsewhere(
+    tmp_path: Path,
+) -> None:
+    db = database()
+    for table, labels in ((DESIRED, ["joy", "anger"]), (GOLD, ["anger", None])):
+        db[table] = audformat.Table(audformat.filewise_index(list(FILES[:2])))
+        add(db, table, "emotion", labels)
+
+    found = well(list(audformat_database.utterances(saved(db, tmp_path))))
+
+    assert [u.label for u in found] == ["anger", None]
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_the_file_of_a_table_chooses_it(form: str, tmp_path: Path) -> None:
+    root = two_opinions(tmp_path, form, DESIRED, GOLD) / f"db.{DESIRED}.{form}"
+
+    found = well(list(audformat_database.utterances(root)))
+
+    assert [(u.path.name, u.label) for u in found] == [
+        ("a.wav", "joy"),
+        ("b.wav", "anger"),
+    ]
+    assert audformat_database.recognises(root)
+    card = _scan.scan("mine", root).manifest.card
+    assert card["plugin"] == "corpora.audformat_database"
+
+
+def test_a_table_that_is_chosen_brings_its_other_splits(tmp_path: Path) -> None:
+    db = database()
+    for i, table in enumerate(("want.train", "want.test", "got.train")):
+        db[table] = audformat.Table(audformat.filewise_index([FILES[i % 2]]))
+        add(db, table, "emotion", ["joy" if table.startswith("want") else "anger"])
+    root = saved(db, tmp_path)
+
+    found = well(list(audformat_database.utterances(root / "db.want.train.csv")))
+
+    told = sorted((u.path.name, u.label, u.split) for u in found)
+    assert told == [("a.wav", "joy", "train"), ("b.wav", "joy", "test")]
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("a.gold", "b.gold"), ("a", "b", "c")])
+def test_tables_that_contradict_one_another_are_refused(
+    names: tuple[str, ...], tmp_path: Path
+) -> None:
+    root = two_opinions(tmp_path, "csv", *names)
+
+    got = ", ".join(rf"{name}\.emotion" for name in names)
+    with pytest.raises(ManifestError, match=rf"got {got}\. Give .* --root, such as"):
+        list(audformat_database.utterances(root))
+
+
+def test_a_file_that_is_no_table_of_the_database_is_refused(tmp_path: Path) -> None:
+    root = two_opinions(tmp_path, "csv", "a")
+    (root / "db.other.csv").touch()
+
+    with pytest.raises(
+        ManifestError, match="expected the file of one of a, files, got"
+    ):
+        list(audformat_database.utterances(root / "db.other.csv"))
+
+
+@pytest.mark.parametrize("name", ["category", "name", "label", "description"])
+def test_labels_that_are_codes_are_read_in_words(name: str, tmp_path: Path) -> None:
+    codes = {"A": {"no": "1", name: "anger"}, "J": {"no": "2", name: "joy"}}
+    db = database(mood=audformat.Scheme(labels=codes))
+    del db.schemes["emotion"]
+    db["a"] = audformat.Table(audformat.filewise_index(list(FILES[:2])))
+    add(db, "a", "mood", ["J", "A"])
+    root = saved(db, tmp_path)
+
+    found = well(list(audformat_database.utterances(root)))
+
+    assert [u.label for u in found] == ["joy", "anger"]
+    assert audformat_database.describe(root).labels == ("anger", "joy")
+
+
+def test_labels_that_are_words_keep_them(tmp_path: Path) -> None:
+    told = {"anger": {"category": "A"}, "joy": {"category": "J"}}
+    db = database(emotion=audformat.Scheme(labels=told))
+    db["a"] = audformat.Table(audformat.filewise_index([FILES[0]]))
+    add(db, "a", "emotion", ["joy"])
+
+    (found,) = well(list(audformat_database.utterances(saved(db, tmp_path))))
+
+    assert found.label == "joy"
 
 
 def test_speakers_in_a_misc_table_are_read(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from contracts.errors import ManifestError
 from contracts.manifest import Leftover, Utterance
-from corpora.meld import CORPUS, utterances
+from corpora.meld import CORPUS, claims, utterances
 
 HEADS = (
     "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,"
@@ -140,6 +140,60 @@ def test_a_part_that_nothing_tells_is_asked_for(tmp_path: Path) -> None:
         "dia0_utt0.wav: of which part: expected a folder with train, dev or test in "
         "its name, got 'latest'"
     )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["traindevtest_wavs", "train_test", "x/MELD train+dev", "test/trainval"],
+)
+def test_a_folder_that_names_several_parts_tells_none(
+    name: str, tmp_path: Path
+) -> None:
+    tables = {f"{part}_sent_emo.csv": TABLES[part] for part in ("train", "test")}
+    files = {f"{name}/dia0_utt0.wav": "", f"{name}/train_dia0_utt1.wav": ""}
+
+    found, faults = read(write(tmp_path, {**tables, **files}))
+
+    assert list(found) == ["train_dia0_utt1"]
+    (said,) = (fault for fault in faults if fault.startswith("dia0_utt0.wav: "))
+    assert said.startswith("dia0_utt0.wav: of which part: expected a folder with tr")
+    assert f"got {Path(name).name!r}, which names train, " in said
+
+
+@pytest.mark.parametrize("name", ["dev_val", "valid", "dev-val/clips"])
+def test_two_words_for_one_part_are_one(name: str, tmp_path: Path) -> None:
+    files = {f"{name}/dia0_utt0.wav": "", "train_sent_emo.csv": TABLES["train"]}
+
+    found, _ = read(write(tmp_path, {"dev_sent_emo.csv": TABLES["dev"], **files}))
+
+    assert list(found) == ["dev_dia0_utt0"]
+
+
+def test_the_only_table_tells_the_part_where_a_folder_names_two(
+    tmp_path: Path,
+) -> None:
+    files = {"dev_sent_emo.csv": TABLES["dev"], "train_dev/dia0_utt0.mp4": ""}
+
+    found, _ = read(write(tmp_path, dict(files)))
+
+    assert list(found) == ["dev_dia0_utt0"]
+
+
+def test_published_parts_share_speakers_so_none_is_the_protocol() -> None:
+    assert CORPUS.protocol == "speakers-5fold"
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("dia0_utt0.mp4", True),
+        ("train/TRAIN_Dia10_utt3.wav", True),
+        ("dia0.mp4", False),
+        ("my_dia0_utt0.wav", False),
+    ],
+)
+def test_names_that_are_surely_of_meld(name: str, ours: bool) -> None:
+    assert claims(Path(name)) is ours
 
 
 def test_the_only_table_tells_the_part(tmp_path: Path) -> None:

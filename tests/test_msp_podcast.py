@@ -7,7 +7,7 @@ import pytest
 
 from contracts.errors import ManifestError
 from contracts.manifest import Leftover, Utterance
-from corpora.msp_podcast import CORPUS, utterances
+from corpora.msp_podcast import CORPUS, claims, utterances
 
 HEADS = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set"
 CONSENSUS = f"""\
@@ -324,3 +324,39 @@ def test_long_tables_take_time_by_the_line(tmp_path: Path) -> None:
         took.append(time.perf_counter() - start)
 
     assert took[1] < 40 * took[0] + 1
+
+
+@pytest.mark.parametrize("other", ["Unknown", "unknown", ""])
+def test_speakers_that_pandas_wrote_as_floats_are_whole(
+    other: str, tmp_path: Path
+) -> None:
+    table = CONSENSUS.replace(",1127,", ",1127.0,").replace(",32,", ",32.0,")
+    table = table.replace("Unknown,Unknown", f"{other},Unknown")
+
+    found, faults = read(published(tmp_path, labels_consensus=table))
+
+    speakers = [found[name].speaker for name in NAMES]
+    assert speakers == ["1127", None, "32", "32"]
+    assert not faults
+
+
+def test_speakers_that_are_names_stay(tmp_path: Path) -> None:
+    table = CONSENSUS.replace(",1127,", ",ann,").replace(",32,", ",32.0,")
+
+    found, _ = read(published(tmp_path, labels_consensus=table))
+
+    assert [found[name].speaker for name in NAMES] == ["ann", None, "32.0", "32.0"]
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("Audios/MSP-PODCAST_0001_0008.wav", True),
+        ("msp-podcast_0001_0008.flac", True),
+        ("MSP-PODCAST_0001_0008_0001.wav", True),
+        ("MSP-PODCAST.wav", False),
+        ("MSP-IMPROV-S01A-F01-P-FM01.wav", False),
+    ],
+)
+def test_names_that_are_surely_of_msp_podcast(name: str, ours: bool) -> None:
+    assert claims(Path(name)) is ours

@@ -1,9 +1,11 @@
 """Corpora whose file names tell everything: names, codes, folders, tables beside."""
 
 import random
+import unicodedata
 from collections import Counter
 from itertools import product
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -357,6 +359,72 @@ def test_wav_is_taken_and_its_mp3_twin_is_said(tmp_path: Path) -> None:
     assert told(wav)[1] == "angry"
     assert isinstance(video, Leftover)
     assert not video.fault
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "ogg", "opus", "m4a"])
+@pytest.mark.parametrize("kept", ["wav", "flac"])
+def test_a_clip_without_loss_goes_before_its_other_encodings(
+    kept: str, suffix: str, tmp_path: Path
+) -> None:
+    touch(tmp_path, f"a/1001_DFA_ANG_XX.{suffix}", f"b/1001_DFA_ANG_XX.{kept}")
+    touch(tmp_path, "c/1001_DFA_ANG_XX.aiff")
+
+    found = list(crema_d.utterances(tmp_path))
+
+    assert [u.path.suffix for u in found if isinstance(u, Utterance)] == [f".{kept}"]
+    left = [item for item in found if isinstance(item, Leftover)]
+    assert not any(item.fault for item in left)
+    for item in left:
+        assert item.reason.startswith(f"the clip b/1001_DFA_ANG_XX.{kept} ")
+
+
+def test_wav_goes_before_flac_and_two_wavs_both_stay(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1001_DFA_ANG_XX.flac", "b/1001_DFA_ANG_XX.wav")
+    touch(tmp_path, "c/1001_DFA_ANG_XX.WAV")
+
+    flac, first, second = crema_d.utterances(tmp_path)
+
+    assert isinstance(flac, Leftover)
+    assert flac.reason == "the clip b/1001_DFA_ANG_XX.wav in another encoding"
+    assert isinstance(first, Utterance)
+    assert isinstance(second, Utterance)
+
+
+def test_sentences_of_nemo_with_a_zero_before_are_the_same() -> None:
+    one, other = (nemo.read_name(Path(f"EB0_sadness_{n}.wav")) for n in ("3", "03"))
+
+    assert told(one) == told(other) == ("EB0", "sadness", "female", "3")
+    assert isinstance(one, Utterance)
+    assert isinstance(other, Utterance)
+    assert one.name == other.name
+    assert "unknown sentence" in reason(nemo.read_name(Path("EB0_sadness_00.wav")))
+
+
+@pytest.mark.parametrize(
+    "word", ["pleasant_surprise", "pleasant_surprised", "Pleasant Surprise", "PS"]
+)
+def test_pleasant_surprise_of_tess_may_be_written_out(word: str) -> None:
+    found = tess.read_name(Path(f"OAF_bean_{word}.wav"))
+
+    assert told(found) == ("OAF", "pleasant surprise", "female", "bean")
+    assert isinstance(found, Utterance)
+    assert found.name == "OAF_bean_ps"
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize(
+    ("word", "published"), [("açık", "acik"), ("ÖĞÜŞ", "ogus"), ("İÇİ", "ici")]
+)
+def test_words_of_turev_in_turkish_letters(
+    word: str, published: str, form: Literal["NFC", "NFD"]
+) -> None:
+    name = unicodedata.normalize(form, f"1157_kz_{word}.wav")
+
+    found = turev.read_name(Path(name))
+
+    assert told(found) == ("1157", "angry", None, published)
+    assert isinstance(found, Utterance)
+    assert found.name == f"1157_kz_{published}"
 
 
 def test_demographics_are_read_wherever_they_lie(tmp_path: Path) -> None:

@@ -301,3 +301,43 @@ def test_what_is_no_table_is_refused(name: str, content: bytes, tmp_path: Path) 
 
     with pytest.raises(ManifestError, match="cannot be read: expected a table"):
         list(table.utterances(tmp_path))
+
+
+def test_names_that_pandas_wrote_as_floats_are_whole(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "file,speaker,emotion,session,sentence,dose\n"
+        "a.wav,1.0,joy,2.0,10.00,3.0\nb.wav,,joy,,4,\n",
+    )
+
+    first, second = (u for u in found if isinstance(u, Utterance))
+    assert (first.speaker, first.session, first.sentence) == ("1", "2", "10")
+    assert (second.speaker, second.session, second.sentence) == (None, None, "4")
+    assert first.traits == {"dose": 3.0}
+
+
+def test_names_that_are_no_floats_of_pandas_stay(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "file,speaker,emotion,session,sentence\n"
+        "a.wav,1.0,joy,007,1.5\nb.wav,s2,joy,1.0,2.0\n",
+    )
+
+    told = [
+        (u.speaker, u.session, u.sentence) for u in found if isinstance(u, Utterance)
+    ]
+    assert told == [("1.0", "007", "1.5"), ("s2", "1.0", "2")]
+
+
+def test_a_frame_with_an_unknown_speaker_says_the_same_in_every_format(
+    tmp_path: Path,
+) -> None:
+    rows = {"file": ["a.wav", "b.wav"], "speaker": [1.0, None], "emotion": "joy"}
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).touch()
+    pd.DataFrame(rows).to_csv(tmp_path / "t.csv", index=False)
+    pd.DataFrame(rows).to_parquet(tmp_path / "t.parquet")
+
+    for suffix in ("csv", "parquet"):
+        found = [*table.utterances(tmp_path / f"t.{suffix}")]
+        assert [u.speaker for u in found if isinstance(u, Utterance)] == ["1", None]
