@@ -1,6 +1,5 @@
 """The experiment: heads over the folds of a protocol, each fold saved as it ends."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +22,7 @@ from contracts.run import (
 )
 from contracts.terminal import progress, say
 from contracts.view import View
+from evaluation._fits import draws, fits
 from evaluation.folds import Fold, folds_hash
 from evaluation.question import Question
 from evaluation.search import Search, choose
@@ -141,6 +141,8 @@ def run_head(
                 done = listing(sorted(writer.done))
                 say(f"{writer.run_id}: folds {done} are done, going on")
             writers[seed] = writer
+        if len(writers) > 1 and not draws(head):
+            say(f"{model} draws nothing: seeds {listing(writers)} are equal fits")
         _fit_all(question, model, head, writers, search)
         out |= {seed: writer.finish() for seed, writer in writers.items()}
     return [out[seed] for seed in seeds]
@@ -167,13 +169,10 @@ def _fit_all(
             jobs.append(job)
     folds = {fold.index: fold for fold in question.folds}
     with progress(model, len(jobs), "folds") as advance:
-        started = time.perf_counter()
-        for job, fitted in _fit(head, jobs):
-            seconds = time.perf_counter() - started
-            more = searched.get((job.seed, job.fold), {})
-            _save(writers[job.seed], folds[job.fold], job, fitted, seconds, more)
+        for job, fitted, facts in fits(head, jobs):
+            more = searched.get((job.seed, job.fold), {}) | facts
+            _save(writers[job.seed], folds[job.fold], job, fitted, more)
             advance(1)
-            started = time.perf_counter()
 
 
 def _jobs(
@@ -193,27 +192,15 @@ def _jobs(
         yield Job(one, train, dev, fold.part("test"), fold.index, seed)
 
 
-def _fit(head: Any, jobs: Sequence[Job]) -> Iterator[tuple[Job, Any]]:
-    """Hand a head its jobs; by default they are fitted in turn."""
-    together = getattr(type(head), "fit_jobs", None)
-    if together is not None:
-        yield from together(jobs)
-        return
-    for job in jobs:
-        yield job, job.head.fit(job.train, job.dev)
-
-
 def _save(
     writer: RunWriter,
     fold: Fold,
     job: Job,
     fitted: Any,
-    seconds: float,
     more: Mapping[str, Any],
 ) -> None:
     facts = fold.facts | dict(more)
     facts |= {
-        "seconds": seconds,
         "refitted": job.dev is None and bool(len(fold.dev)),
         "learnt": getattr(fitted, "learnt_", {}),
         "chosen": getattr(fitted, "chosen_", {}),

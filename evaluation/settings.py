@@ -3,7 +3,9 @@
 import ast
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import is_dataclass
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from contracts import plugins
 from contracts.errors import PluginError, listing
@@ -100,21 +102,48 @@ def share(
 def refuse_types(
     classes: Mapping[str, Any], given: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Refuse values of another kind than the default, before anything is fitted."""
+    """Refuse values of a kind that a head does not take, before anything is fitted."""
     bad = []
     for model, values in given.items():
         known = inspect.signature(classes[model]).parameters
-        for key, value in values.items():
-            default = known[key].default
-            kind = (int, float) if isinstance(default, float) else type(default)
-            right = isinstance(value, kind) and isinstance(value, bool) is isinstance(
-                default, bool
-            )
-            if default is not None and value is not None and not right:
-                bad.append(f"{model}.{key}: a value such as {default!r}, got {value!r}")
+        hints = _hints(classes[model])
+        for key, told in values.items():
+            if not _fits(told, hints.get(key, Any)):
+                like = repr(known[key].default)
+                if known[key].default is None:  # tells nothing: say the kind
+                    like = str(known[key].annotation).replace(" | None", "")
+                bad.append(f"{model}.{key}: a value such as {like}, got {told!r}")
     if bad:
         msg = f"bad settings, expected {listing(bad)}"
         raise PluginError(msg)
+
+
+def _hints(head: Any) -> dict[str, Any]:
+    """Return the kinds of a head's settings, whether a dataclass or not."""
+    if is_dataclass(head):
+        return get_type_hints(head)
+    return get_type_hints(head.__init__)
+
+
+def _fits(told: Any, hint: Any) -> bool:
+    """Whether a value is of an annotated kind; a whole number is a number."""
+    origin = get_origin(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, UnionType):
+        return any(_fits(told, one) for one in get_args(hint))
+    if origin is Literal:
+        return told in get_args(hint)
+    if hint is None or hint is type(None):
+        return told is None
+    if isinstance(told, bool):
+        return hint is bool
+    if hint is float:
+        return isinstance(told, int | float)
+    kind = origin or hint
+    if kind is Sequence and isinstance(told, str):
+        return False
+    return isinstance(told, kind) if isinstance(kind, type) else True
 
 
 def _parameters(head: Any) -> list[str]:

@@ -18,6 +18,11 @@ which is its data sheet (source, published number and its protocol), and a class
   without epochs), ``learnt_``: what is worth showing, as JSON (layer weights say),
   ``chosen_``: what was chosen on training speakers, as JSON (the epoch say).
 
+A head also has ``PUBLISHED``, a tuple of ``contracts.published.Published``: where its
+network or recipe was reported, with which number and protocol, and what was wrong. A
+torch head is a dataclass of its options (``models/_options.py``); one that is bound to
+one core says ``single_core = True``, and its folds are fitted side by side.
+
 A head may also have a class method ``fit_jobs(jobs)`` that yields ``(job, fitted
 head)``: it is handed all jobs (fold x seed x setting) of an experiment and may fit
 them together. Without it they are fitted in turn.

@@ -31,9 +31,19 @@ def pinned(view: View, features: Sequence[str]) -> View:
 
 
 def map_facts(
-    view: View, feature: str, layers: Sequence[int] | None = None
+    view: View,
+    feature: str,
+    layers: Sequence[int] | None = None,
+    otherwise: str = "transformer",
 ) -> dict[str, Any]:
     """Say what maps of a frame feature are: ``layers``, ``n_layers``, ``channels``.
+
+    Args:
+        view: utterances
+        feature: one with frames
+        layers: which are wanted; None: what ``otherwise`` says
+        otherwise: ``transformer`` (1..L), ``all`` that are stored, or ``last``; a
+            feature without layers has one, which is all of these
 
     Raises:
         CacheError: if the feature is missing or has no frames
@@ -42,8 +52,13 @@ def map_facts(
     if spec.is_table:
         msg = f"{feature} has no frames: expected a frame feature, got a table"
         raise CacheError(msg)
-    stored = [n for n in spec.layers if n] or list(spec.layers)
-    chosen = stored if layers is None else list(layers)
+    stored = list(spec.layers)
+    known = {
+        "transformer": [n for n in stored if n] or stored,
+        "all": stored,
+        "last": stored[-1:],
+    }
+    chosen = known[otherwise] if layers is None else list(layers)
     return {"layers": chosen, "n_layers": len(chosen), "channels": spec.n_channels}
 
 

@@ -1,10 +1,11 @@
-"""Convolutions of VGG over maps of any lengths: no padding, no neighbour.
+"""Convolutions over maps of any lengths: no padding, no neighbour.
 
 Utterances of a batch lie one after the other with a zero frame between them, which is
 what a convolution sees at the border of an utterance alone. Those frames are taken
 out before batch norm, so its statistics are those of the utterances' own frames.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -15,19 +16,33 @@ from contracts.errors import CacheError
 
 BLOCKS = ((24, 24), (48, 48), (96, 96, 96), (192, 192, 192))
 POOL = 3  # of every max-pooling, in both directions
-SMALLEST = POOL ** len(BLOCKS)  # frames, and channels, of which one remains
 GRID = (3, 9)  # frames and channels of the last map
 N_PLACES = BLOCKS[-1][-1] * GRID[0] * GRID[1]  # 5184
 
 
-class Trunk(nn.Module):
-    """The convolutions, four blocks that end in a map of 3 x 9 places."""
+class Convolutions(nn.Module):
+    """Blocks of 3 x 3 convolutions with batch norm and ReLU, each ended by a pooling.
 
-    def __init__(self, n_layers: int) -> None:
+    Args:
+        n_maps: maps that come in
+        blocks: for each block, the maps after each of its convolutions
+        pool: of every max-pooling, in both directions
+        dropout: share of what is silenced behind each pooling while training
+    """
+
+    def __init__(
+        self,
+        n_maps: int,
+        blocks: Sequence[Sequence[int]] = BLOCKS,
+        pool: int = POOL,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
+        self.pool, self.smallest = pool, pool ** len(blocks)
+        self.silencing = nn.Dropout(dropout)
         self.blocks = nn.ModuleList()
-        n_before = n_layers
-        for block in BLOCKS:
+        n_before = n_maps
+        for block in blocks:
             pairs = nn.ModuleList()
             for n_in, n_out in pairwise((n_before, *block)):
                 pairs.append(nn.Conv2d(n_in, n_out, kernel_size=3, padding=1))
@@ -35,8 +50,8 @@ class Trunk(nn.Module):
             self.blocks.append(pairs)
             n_before = block[-1]
 
-    def forward(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return what was found at each place ``(utterance, 192 * 3 * 9)``.
+    def ends(self, maps: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
+        """Return the last maps of each utterance ``(map, frame, channel)``.
 
         Args:
             maps: ``(utterance, layer, frame, channel)``
@@ -44,17 +59,19 @@ class Trunk(nn.Module):
                 at; None: all of them
 
         Raises:
-            CacheError: if there are fewer than 81 channels
+            CacheError: if too few channels are left for the last pooling
         """
-        if maps.shape[3] < SMALLEST:
+        if maps.shape[3] < self.smallest:
             msg = (
-                f"four poolings by {POOL} need channels: expected at least {SMALLEST}, "
-                f"got {maps.shape[3]}. Choose another feature with --feature NAME"
+                f"{len(self.blocks)} poolings by {self.pool} need channels: expected "
+                f"at least {self.smallest}, got {maps.shape[3]}. Choose another "
+                "feature with --feature NAME"
             )
             raise CacheError(msg)
         n = [maps.shape[2]] * len(maps) if lengths is None else lengths.tolist()
         maps = maps.to(next(self.parameters()).dtype)
-        parts = [_lengthened(one[:, :k]) for one, k in zip(maps, n, strict=True)]
+        pairs = zip(maps, n, strict=True)
+        parts = [_lengthened(one[:, :k], self.smallest) for one, k in pairs]
         # (layer, frame, channel) each -> (frame, channel, map) of all
         x = torch.cat([part.permute(1, 2, 0) for part in parts])
         lengths = torch.tensor([part.shape[1] for part in parts])
@@ -62,14 +79,26 @@ class Trunk(nn.Module):
             for conv, norm in zip(block[::2], block[1::2], strict=True):  # type: ignore[index]
                 x = _convolved(conv, x, lengths)
                 x = _frames(F.relu(norm(_image(x)), inplace=True))
-            x, lengths = _pooled(x, lengths)
-        ends = [_image(part)[0] for part in torch.split(x, lengths.tolist())]
+            x, lengths = _pooled(x, lengths, self.pool)
+            x = self.silencing(x)
+        return [_image(part)[0] for part in torch.split(x, lengths.tolist())]
+
+
+class Trunk(Convolutions):
+    """The convolutions of VGG, four blocks that end in a map of 3 x 9 places."""
+
+    def forward(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return what was found at each place ``(utterance, 192 * 3 * 9)``.
+
+        Arguments and errors are those of ``ends``.
+        """
+        ends = self.ends(maps, lengths)
         return torch.stack([F.adaptive_avg_pool2d(end, GRID).flatten() for end in ends])
 
 
-def _lengthened(one: Tensor) -> Tensor:
-    """Return ``(layer, frame, channel)`` with zeros up to 81 frames."""
-    return F.pad(one, (0, 0, 0, max(0, SMALLEST - one.shape[1])))
+def _lengthened(one: Tensor, least: int) -> Tensor:
+    """Return ``(layer, frame, channel)`` with zeros up to ``least`` frames."""
+    return F.pad(one, (0, 0, 0, max(0, least - one.shape[1])))
 
 
 def _image(x: Tensor) -> Tensor:
@@ -90,10 +119,10 @@ def _convolved(conv: nn.Module, x: Tensor, lengths: Tensor) -> Tensor:
     return _frames(conv(_image(apart))).index_select(0, places)
 
 
-def _pooled(x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+def _pooled(x: Tensor, lengths: Tensor, pool: int) -> tuple[Tensor, Tensor]:
     """Pool each utterance over whole windows of its own frames."""
     starts = torch.repeat_interleave(lengths.cumsum(0) - lengths, lengths)
-    whole = torch.repeat_interleave(lengths // POOL * POOL, lengths)
+    whole = torch.repeat_interleave(lengths // pool * pool, lengths)
     kept = (torch.arange(len(x)) - starts < whole).nonzero()[:, 0].to(x.device)
-    pooled = F.max_pool2d(_image(x.index_select(0, kept)), POOL)
-    return _frames(pooled), lengths // POOL
+    pooled = F.max_pool2d(_image(x.index_select(0, kept)), pool)
+    return _frames(pooled), lengths // pool

@@ -14,8 +14,18 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.published import Published
 from contracts.view import View
 from models._tables import BaseHead, codes
+
+PUBLISHED = (
+    Published(
+        "Luna-Jimenez et al. 2022, Appl. Sci. 12, 327",
+        "13.33 % accuracy (+/- 1.76)",
+        "RAVDESS, 8 classes, five folds of actors (ravdess-luna5), 1440 utterances",
+        "none: it is the share of the largest class",
+    ),
+)
 
 
 class Head(BaseHead):

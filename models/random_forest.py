@@ -21,8 +21,32 @@ from typing import Any, Self
 
 from sklearn.ensemble import RandomForestClassifier
 
+from contracts.published import Published
 from contracts.view import View
 from models._tables import TableHead
+
+PUBLISHED = (
+    Published(
+        "aszharov/wav2vec2_ravdess",
+        ".39 accuracy, .37 UAR, .36 F1 with 40 MFCC means, library defaults",
+        "RAVDESS, 8 classes, one fold: actors 2, 5, 14, 15, 16, 300 utterances",
+        "one fold, no seed; +/- 5 points",
+    ),
+    Published(
+        "amansyayf/wav2vec2_emotion_recognition",
+        ".525 accuracy with eGeMAPS, 100 bagged trees, leaves of 5 or more",
+        "RAVDESS, 8 classes, actors 23 and 24, 120 utterances",
+        "two actors, +/- 9 points; leaf size chosen by folds that share speakers; "
+        "audio at 48 kHz",
+    ),
+    Published(
+        "hsn07pk/ravdess-speaker-independent-ser (2026)",
+        "51.2 UAR with eGeMAPS, 500 trees; 52.3 with ComParE; 48.1 with MFCC and "
+        "prosody; 75.5 with a layer of WavLM large",
+        "RAVDESS, 8 classes, one of 24 actors left out at a time, silence trimmed",
+        "none found",
+    ),
+)
 
 
 class Head(TableHead):

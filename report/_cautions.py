@@ -48,6 +48,13 @@ def cautions(
                 "speakers.",
             )
         )
+    told = {
+        str(fold["learnt"]["warning"])
+        for run in runs
+        for fold in run.record["folds"]
+        if fold["learnt"].get("warning")
+    }
+    out += [("Transductive", sentence) for sentence in sorted(told)]
     return out + _small(rows) + _lost(rows, runs) + _always(rows)
 
 

@@ -169,8 +169,16 @@ def histogram(
     return drawing(width, top + height + 40, label, out, "histogram")
 
 
-def layers(weights: Sequence[Sequence[float]], name: str) -> Markup:
-    """Draw learnt layer weights: a dot per fold, a line through their mean."""
+def layers(
+    weights: Sequence[Sequence[float]], name: str, numbers: Sequence[int] = ()
+) -> Markup:
+    """Draw learnt layer weights: a dot per fold, a line through their mean.
+
+    Args:
+        weights: ``(fold, layer)``
+        name: of the plot
+        numbers: of the layers; none: counted from 1, or from 0 where there are 13
+    """
     n = max(len(w) for w in weights)
     top, height, left, step = 10.0, 140.0, 44.0, 34.0
     width = left + step * n + 10
@@ -187,19 +195,20 @@ def layers(weights: Sequence[Sequence[float]], name: str) -> Markup:
     whole = [w for w in weights if len(w) == n]
     means = [sum(w[i] for w in whole) / len(whole) for i in range(n)]
     xs = [left + step * (i + 0.5) for i in range(n)]
-    first = 0 if n == 13 else 1  # hidden state 0 is the encoder's input
+    start = 0 if n == 13 else 1  # hidden state 0 is the encoder's input
+    numbers = numbers if len(numbers) == n else range(start, start + n)
     for fold, w in enumerate(weights):
         for i, value in enumerate(w):
-            said = f"layer {i + first}, fold number {fold + 1}: {value:.3f}"
+            said = f"layer {numbers[i]}, fold number {fold + 1}: {value:.3f}"
             out.append(mark("circle", xs[i], place(value), "dot", said, 3))
     points = [(x, place(m)) for x, m in zip(xs, means, strict=True)]
     out.append(polyline(points, "mean"))
     out += [
-        text(x, top + height + 16, i + first, "tick", "middle")
+        text(x, top + height + 16, numbers[i], "tick", "middle")
         for i, x in enumerate(xs)
     ]
     out.append(text(width - 10, top + height + 33, "layer", "tick", "end"))
-    best = max(range(n), key=means.__getitem__) + first
+    best = numbers[max(range(n), key=means.__getitem__)]
     label = (
         f"{name} over {n} layers, a dot for each fold; largest mean at layer {best}."
     )

@@ -15,7 +15,7 @@ from report._svg import clip
 from report.results import feature_name
 
 N_LISTED = 50
-LAYERS = "layer_weights"
+LAYERS, NUMBERS = "layer_weights", "layers"
 TOLD = ("features", "seed")  # settings that the page has elsewhere
 
 
@@ -138,7 +138,10 @@ def _layers(folds: Sequence[Mapping[str, Any]]) -> list[Any]:
         for name, values in named.items():
             if values:
                 found.setdefault(name, []).append(values)
-    return [layers(w, f"Layer weights {name}".strip()) for name, w in found.items()]
+    numbers = folds[0]["learnt"].get(NUMBERS, ()) if folds else ()
+    return [
+        layers(w, f"Layer weights {name}".strip(), numbers) for name, w in found.items()
+    ]
 
 
 def _learnt(folds: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
@@ -147,7 +150,7 @@ def _learnt(folds: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
         (fold["name"], key, clip(_words(value), 300))
         for fold in folds
         for key, value in fold["learnt"].items()
-        if key != LAYERS
+        if key not in (LAYERS, NUMBERS)
     ]
 
 

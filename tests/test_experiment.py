@@ -11,7 +11,7 @@ import pytest
 from contracts.cache import Cache
 from contracts.errors import CacheError, ManifestError, PluginError, RunError
 from contracts.run import Run, RunWriter, find_runs, read_run
-from evaluation import experiment, settings
+from evaluation import _fits, experiment, settings
 from evaluation.metrics import score_run
 from evaluation.question import Question, choose_corpora
 from evaluation.question import ask as build_question
@@ -284,6 +284,125 @@ def test_a_head_may_fit_its_jobs_together(toy_cache: Cache, tmp_path: Path) -> N
 
     assert seen == [[(f, s) for s in (0, 1) for f in range(5)]]
     assert [len(r.record["folds"]) for r in runs] == [5, 5]
+
+
+def test_folds_side_by_side_give_the_numbers_of_folds_in_turn(
+    toy_cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds = {"seeds": [0, 1], "protocol": "speakers-5fold"}
+    turn = fit(toy_cache, tmp_path / "turn", "random_forest", **seeds)
+    pids = []
+    timed = _fits._timed
+
+    def spied(job: Any) -> Any:  # in this process alone
+        pids.append(job.fold)
+        return timed(job)
+
+    monkeypatch.setattr(_fits, "_timed", spied)
+    monkeypatch.setattr(_fits, "_WORTH", 0.0)
+    beside = fit(toy_cache, tmp_path / "beside", "random_forest", **seeds)
+
+    assert not pids  # all were fitted elsewhere
+    for one, other in zip(turn, beside, strict=True):
+        assert one.run_id == other.run_id
+        assert one.predictions.equals(other.predictions)
+        told = [
+            json.loads((r.folder / "folds/3/model/head.json").read_text())
+            for r in (one, other)
+        ]
+        assert told[0] == told[1]
+        assert told[0]["parameters"]["n_jobs"] is None
+
+
+def test_folds_side_by_side_are_kept_as_they_end(
+    toy_cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_fits, "_WORTH", 0.0)
+    saved, count = RunWriter.save_fold, 0
+
+    def die_at_fourth(self: RunWriter, *arguments: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == 4:
+            raise _KilledError
+        saved(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunWriter, "save_fold", die_at_fourth)
+        with pytest.raises(_KilledError):
+            fit(toy_cache, tmp_path / "killed", "random_forest")
+    assert len(list((tmp_path / "killed").glob("*/folds/*/fold.json"))) == 3
+
+    (resumed,) = fit(toy_cache, tmp_path / "killed", "random_forest")
+    (whole,) = fit(toy_cache, tmp_path / "whole", "random_forest")
+    assert resumed.predictions.equals(whole.predictions)
+
+
+def test_error_beside_is_the_error_in_turn(
+    toy_cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fits(worth: float) -> str:
+        question, _ = ask(toy_cache, "prior", protocol="speakers-5fold")
+        head = settings.head_class("random_forest")(n_estimators=5)
+        jobs = list(experiment._jobs(question, head, 0, ()))
+        jobs[2].head.set_params(layers=6)
+        monkeypatch.setattr(_fits, "_WORTH", worth)
+        with pytest.raises(RunError) as caught:
+            list(_fits.fits(head, jobs))
+        return str(caught.value)
+
+    assert "such as --set layers=[6]" in fits(0.0)
+    assert fits(0.0) == fits(1e9)
+
+
+def test_libraries_get_one_thread_and_have_theirs_back(toy_cache: Cache) -> None:
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    question, _ = ask(toy_cache, "prior", protocol="speakers-5fold")
+    seen = []
+
+    class Watched(settings.head_class("logistic_regression")):  # type: ignore[misc]
+        def fit(self, train: Any, dev: Any = None) -> Any:
+            seen.append({one["num_threads"] for one in threadpool_info()})
+            return self
+
+    with threadpool_limits(2):
+        before = [one["num_threads"] for one in threadpool_info()]
+        jobs = list(experiment._jobs(question, Watched(), 0, ()))
+        list(_fits.fits(Watched(), jobs))
+        assert [one["num_threads"] for one in threadpool_info()] == before
+
+    assert seen == [{1}] * 5
+
+
+def test_seeds_of_a_head_that_draws_nothing_are_one_fit(
+    toy_cache: Cache, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lots = {"seeds": [0, 3], "protocol": "speakers-5fold"}
+    runs = fit(toy_cache, tmp_path, "xgb", settings={"n_estimators": 3}, **lots)
+
+    assert "xgb draws nothing: seeds 0, 3 are equal fits" in capsys.readouterr().out
+    assert runs[0].predictions.equals(runs[1].predictions)
+    assert runs[0].run_id != runs[1].run_id
+    for run, seed in zip(runs, (0, 3), strict=True):
+        assert [f["one_fit_for_seeds"] for f in run.record["folds"]] == [[0, 3]] * 5
+        told = json.loads((run.folder / "folds/1/model/head.json").read_text())
+        assert told["parameters"]["seed"] == seed
+
+    drawn = {"n_estimators": 3, "subsample": 0.5}
+    one, other = fit(toy_cache, tmp_path, "xgb", settings=drawn, **lots)
+    assert "draws nothing" not in capsys.readouterr().out
+    assert not one.predictions.equals(other.predictions)
+    assert "one_fit_for_seeds" not in one.record["folds"][0]
+
+
+def test_cores_that_are_asked_for_are_the_heads_own() -> None:
+    head = settings.head_class("random_forest")
+
+    assert _fits.goes_beside_others(head())
+    assert _fits.goes_beside_others(head(n_jobs=1))
+    assert not _fits.goes_beside_others(head(n_jobs=2))
+    assert not _fits.goes_beside_others(settings.head_class("vgg")())
 
 
 def test_variants_do_not_count(toy_cache: Cache, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from contracts.feature import Block, FeatureSpec
 from contracts.labels import LabelMap
 from contracts.view import View
 from models._tables import matrix
+from models._training import TorchHead
 from tests.synthetic import LABELS, make_cache, rows
 
 NAMES = plugins.names("models")
@@ -29,9 +30,28 @@ QUICK: dict[str, dict[str, Any]] = {
     "fusion": {"lr": 1e-3, "max_epochs": 8, "batch_size": 4},
     "random_forest": {"n_estimators": 50},
     "xgb": {"n_estimators": 20},
+    "decision_tree": {"features": ("bands",)},
+    "layer_probe": {"features": ("bands",), "strengths": (0.01,)},
+}
+QUICK |= {
+    "attention": {"max_epochs": 6, "batch_size": 4},
+    "bilstm_attention": {"lr": 0.05, "max_epochs": 6, "batch_size": 4},
+    "cnn_logmel": {"max_epochs": 8, "batch_size": 4, "time_shift": 0.05},
+    "mlp": {"max_epochs": 8, "batch_size": 4},
+    "multihead_attention": {"max_epochs": 6, "batch_size": 4},
+    "multitask": {"max_epochs": 8, "batch_size": 4},
+    "pepino": {"lr": 3e-3, "max_epochs": 6, "batch_size": 4},
+    "pepino_fusion": {"lr": 3e-3, "max_epochs": 6, "batch_size": 4},
+    "pepino_lstm": {"lr": 3e-3, "max_epochs": 6, "batch_size": 4},
+    "pointwise": {"lr": 0.1, "max_epochs": 12, "batch_size": 4},
+    "prosodic_attention": {"max_epochs": 6, "batch_size": 4},
+    "superb": {"lr": 1e-2, "max_epochs": 8, "batch_size": 4},
 }
 LEARNERS = [name for name in NAMES if name != "prior"]
+TORCH = [n for n in NAMES if issubclass(plugins.load("models", n).Head, TorchHead)]
 Parts = tuple[View, View, View]
+# how a missing feature is made: by us, or outside where we have no such feature
+COMMAND = r"Run: python pipeline\.py (extract|external --from FILE) --corpus toy"
 
 
 def head_of(name: str, **settings: Any) -> Any:
@@ -87,6 +107,27 @@ def put_bands(cache: Cache, frame: pd.DataFrame) -> None:
         cache.store(spec).commit(blocks, {}, "cpu")
 
 
+def put_frames(cache: Cache, frame: pd.DataFrame) -> None:
+    """Add ``logmel`` and ``egemaps_lld_20ms``, with the frames of ``wav2vec2``.
+
+    Labels lift a part of the bands, or of the descriptors, a little.
+    """
+    draw = np.random.default_rng(4)
+    lengths = Cache(cache.folder).view("toy").n_frames("wav2vec2")
+    for name, width in (("logmel", 32), ("egemaps_lld_20ms", 24)):
+        spec, blocks = FeatureSpec(name, {"toy": 1}, width, layers=(0,)), {}
+        part = width // len(LABELS)
+        keys = zip(frame["waveform"], frame["label"], lengths, strict=True)
+        for key, label, n in keys:
+            first = part * LABELS.index(label)
+            values = draw.standard_normal((1, n, width)).astype(np.float32)
+            values[:, :, first : first + part] += 2
+            pooled = np.stack([values.mean(1), values.std(1)], axis=1)
+            blocks[key] = Block(values, pooled)
+        with cache.lock():
+            cache.store(spec).commit(blocks, {}, "cpu")
+
+
 def labelled(cache: Cache) -> View:
     """Return all utterances of a cache with the labels of the synthetic corpus."""
     view = cache.view("toy")
@@ -95,10 +136,14 @@ def labelled(cache: Cache) -> View:
 
 @pytest.fixture(scope="module")
 def view(tmp_path_factory: pytest.TempPathFactory) -> View:
-    """Return a view of a small synthetic cache with ``bands``."""
-    frame = rows(8, per_label=4)
+    """Return a view of a small synthetic cache, with votes and traits."""
+    frame = rows(8, per_label=4, votes=True)
+    lies = {label: float(i) for i, label in enumerate(LABELS)}
+    frame["trait:valence"] = frame["label"].map(lies)  # so it can be heard
     folder = tmp_path_factory.mktemp("models") / "cache"
-    put_bands(make_cache(folder, frame, n_layers=1), frame)
+    cache = make_cache(folder, frame, n_layers=1)
+    put_bands(cache, frame)
+    put_frames(cache, frame)
     return labelled(Cache(folder))
 
 
@@ -132,6 +177,16 @@ def test_head_is_a_scikit_learn_estimator(name: str) -> None:
     assert type(head).features == head.features
     assert isinstance(head.needs_dev, bool)
     assert vars(head).keys() == head.get_params().keys()
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_every_default_is_declared_where_it_is_seen(name: str) -> None:
+    # a subclass that forgets the decorator would take its parent's defaults
+    kind = plugins.load("models", name).Head
+    told = kind().get_params()
+
+    assert {key: getattr(kind, key) for key in told} == told
+    assert isinstance(plugins.load("models", name).PUBLISHED, tuple)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -230,13 +285,9 @@ def test_missing_feature_names_the_command(
         feature.rename(tmp_path / feature.name)
     bare = labelled(Cache(other.folder))
 
-    with pytest.raises(
-        CacheError, match=r"Run: python pipeline\.py extract --corpus toy"
-    ):
+    with pytest.raises(CacheError, match=COMMAND):
         head_of(name).fit(bare, bare)
-    with pytest.raises(
-        CacheError, match=r"Run: python pipeline\.py extract --corpus toy"
-    ):
+    with pytest.raises(CacheError, match=COMMAND):
         fitted(name).predict_proba(bare)
 
 
@@ -317,7 +368,9 @@ def test_other_columns_than_fitted_are_refused(
     fitted(name).save(tmp_path / "model")
     head = type(fitted(name)).load(tmp_path / "model")
     wide = make_cache(tmp_path / "wide", rows(1), n_layers=1, width=100).view("toy")
-    kinds = {"egemaps": "mfcc", "bands": "wav2vec2"}
+    kinds = {"egemaps": "mfcc"} | dict.fromkeys(
+        ("bands", "logmel", "egemaps_lld_20ms"), "wav2vec2"
+    )
     head.set_params(features=tuple(kinds.get(f, f) for f in head.features))
 
     with pytest.raises(EmocacheError, match="was fitted on"):
@@ -329,6 +382,79 @@ def test_table_and_pooled_frames_lie_side_by_side(view: View) -> None:
 
     np.testing.assert_array_equal(X[:, :40], view.table("mfcc:mean"))
     np.testing.assert_array_equal(X[:, 40:], view.pooled("wav2vec2", [0])[:, 0, 0])
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "votes": {"targets": "soft"},
+    "smoothed": {"label_smoothing": 0.2},
+    "balanced weights": {"class_weight": "balanced"},
+    "effective number": {"class_weight": "effective"},
+    "balanced draws": {"sampling": "balanced"},
+    "normalised": {"normalise": "global"},
+    "normalised by speaker": {"normalise": "speaker"},
+    "silenced": {"feature_dropout": 0.3},
+    "masked": {"time_mask": 0.5},
+}
+LATER = dict.fromkeys(("vgg", "fusion"), set(OPTIONS) - {"votes", "normalised"})
+
+
+@pytest.fixture(scope="module")
+def lopsided(view: View) -> Callable[[str], tuple[View, Any]]:
+    """Return a function that gives few unbalanced utterances, and a plain head."""
+    kept: dict[str, Any] = {}
+
+    def fit(name: str) -> tuple[View, Any]:
+        train, dev, _ = parts_of(view, name)
+        few = train.take((train.labels != "sad") | (np.arange(len(train)) > 12))
+        if name not in kept:
+            plain = head_of(name, **PLAIN).fit(few.take(range(7)), dev.take(range(4)))
+            kept[name] = few, plain.history_
+        return kept[name]
+
+    return fit
+
+
+# no option set, of those that a recipe sets; three batches, so that the first matters
+PLAIN = {
+    "max_epochs": 2,
+    "batch_size": 3,
+    "label_smoothing": 0.0,
+    "class_weight": None,
+    "normalise": None,
+    "time_mask": 0.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        # what all heads have from the same place, the slow ones show twice
+        pytest.param(n, o, marks=[pytest.mark.slow] if o in LATER.get(n, ()) else [])
+        for n in TORCH
+        for o in OPTIONS
+    ],
+)
+def test_option_is_followed_by_every_torch_head(
+    name: str,
+    option: str,
+    view: View,
+    lopsided: Callable[[str], tuple[View, Any]],
+    tmp_path: Path,
+) -> None:
+    few, history = lopsided(name)
+    dev = parts_of(view, name)[1].take(range(4))
+    head = head_of(name, **PLAIN | OPTIONS[option]).fit(few.take(range(7)), dev)
+    probabilities = head.predict_proba(dev)
+    head.save(tmp_path)
+
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert head.history_[-1]["train_loss"] != history[-1]["train_loss"]
+    np.testing.assert_array_equal(
+        type(head).load(tmp_path).predict_proba(dev), probabilities
+    )
+    assert ("transductive" in head.learnt_.get("warning", "")) is (
+        option == "normalised by speaker"
+    )
 
 
 def test_forest_file_with_other_types_is_refused(
@@ -370,30 +496,35 @@ def test_loss_that_is_no_number_ends_a_fit(view: View) -> None:
         head_of("vgg", lr=1e30, clip_norm=None).fit(train, dev)
 
 
-def test_balanced_weights_come_from_train(view: View) -> None:
-    train = view.take((view.labels != "sad") | (np.arange(len(view)) % 2 == 0))
-    head = head_of("vgg", class_weight="balanced")
-    head._set_classes(train.classes)
-
-    counts = np.bincount(train.y, minlength=4)
-    assert counts[2] < counts[0]
-    np.testing.assert_allclose(head._class_weight(train), len(train) / 4 / counts)
-
-
 def test_functionals_are_standardised_by_train_alone(
     view: View, fitted: Callable[[str], Any]
 ) -> None:
     table = parts_of(view, "fusion")[0].table("egemaps").astype(np.float64)
     head = fitted("fusion")
 
-    np.testing.assert_allclose(head.mean_, table.mean(axis=0))
-    np.testing.assert_allclose(head.scale_, table.std(axis=0))
-    np.testing.assert_allclose(head.median_, np.median(table, axis=0))
+    np.testing.assert_allclose(head.arrays_["mean"], table.mean(axis=0))
+    np.testing.assert_allclose(head.arrays_["scale"], table.std(axis=0))
+    np.testing.assert_allclose(head.arrays_["median"], np.median(table, axis=0))
 
 
 @pytest.mark.parametrize(
     "bad",
-    [{"batch_size": 0}, {"max_epochs": 0}, {"class_weight": "x"}, {"device": "tpu"}],
+    [
+        {"batch_size": 0},
+        {"max_epochs": 0},
+        {"patience": 0},
+        {"lr": 0.0},
+        {"clip_norm": -1.0},
+        {"weight_decay": -1.0},
+        {"time_mask": 1.0},
+        {"feature_dropout": -0.1},
+        {"label_smoothing": 1.5},
+        {"class_weight": "x"},
+        {"sampling": "x"},
+        {"targets": "x"},
+        {"normalise": "x"},
+        {"device": "tpu"},
+    ],
 )
 def test_settings_that_cannot_work_are_refused(bad: dict[str, Any], view: View) -> None:
     train, dev, _ = parts_of(view, "vgg")

@@ -1,0 +1,231 @@
+"""One pepino among many: its weights, its gradient by hand, its own steps.
+
+The network, for frames ``x`` of an utterance ``(layer, frame, channel)``::
+
+    z = sum over layers of |a| / sum |a| * (x - mean) / scale    (frame, channel)
+    h = dropout(relu(first(z))), dropout(relu(second(h)))        (frame, 128)
+    logits = out(mean of h over frames)                          (class,)
+
+(Pepino, Riera, Ferrer 2021, the dense head.) Frames of one utterance at a time are a
+batch without padding, and gradients of utterances add up to that of their batch: the
+loss is a sum over utterances, divided by what the batch weighs. What depends on
+weights alone is done once for each step: the mean is taken off the first bias, and
+what dropout scales up is scaled in ``second`` and after it.
+
+Dropout compares random bytes with a threshold, which is 30 times as quick as drawing
+uniform numbers: a share of .2 becomes 51 / 256 = .1992. Each utterance has bytes of its
+own, drawn from seed, epoch and id, whoever else is fitted and in whatever order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models._device import drawing
+from models._joint_settings import BYTE, Settings, number
+
+WIDTH = 128  # of both hidden layers
+
+
+def initial(
+    n_layers: int, channels: int, n_labels: int, seed: int
+) -> dict[str, Tensor]:
+    """Draw first weights as ``nn.Linear`` does; every layer weighs the same."""
+    with drawing(seed):
+        parts = {
+            "first": nn.Linear(channels, WIDTH),
+            "second": nn.Linear(WIDTH, WIDTH),
+            "out": nn.Linear(WIDTH, n_labels),
+        }
+    state = {"weights": torch.ones(n_layers)}
+    for name, part in parts.items():
+        state |= {f"{name}.{k}": v for k, v in part.state_dict().items()}
+    return state
+
+
+class Hidden(NamedTuple):
+    """Places ``(frame, 128)`` for what is between the layers, used again and again."""
+
+    first: Tensor
+    second: Tensor
+    spare: Tensor
+
+    @classmethod
+    def make(cls, n_frames: int, dtype: torch.dtype) -> Hidden:
+        """Take memory for the longest utterance."""
+        return cls(*torch.empty(3, n_frames, WIDTH, dtype=dtype))
+
+    def cut(self, n_frames: int) -> Hidden:
+        """Return places for so many frames."""
+        return Hidden(*(part[:n_frames] for part in self))
+
+
+class Gradient:
+    """What utterances of a batch have added up to so far, by one worker."""
+
+    def __init__(self, flat: Tensor, shapes: Mapping[str, torch.Size]) -> None:
+        self.flat = torch.zeros_like(flat)
+        self.of = parts_of(self.flat, shapes)
+        self.loss = 0.0
+
+    def clear(self) -> None:
+        """Begin a batch."""
+        self.flat.zero_()
+        self.loss = 0.0
+
+
+class Network:
+    """The weights of one model.
+
+    Args:
+        state: first weights by name, as of ``initial``
+        settings: how it is trained
+        seed: of dropout
+        offset: ``(layer, channel)`` that is taken off scaled frames, mean / scale;
+            None: nothing
+        dtype: of all numbers
+    """
+
+    def __init__(
+        self,
+        state: Mapping[str, Tensor],
+        settings: Settings,
+        seed: int,
+        offset: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.settings, self.seed, self.offset = settings, seed, offset
+        self.shapes = {name: value.shape for name, value in state.items()}
+        self.flat = torch.cat(
+            [v.detach().reshape(-1).to(dtype) for v in state.values()]
+        )
+        self.of = parts_of(self.flat, self.shapes)
+        self.gradients = [self.gradient()]
+        self.optimiser = torch.optim.Adam([self.flat], lr=settings.lr, foreach=False)
+        self.louder = BYTE / (BYTE - settings.threshold)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Work out what depends on weights alone."""
+        size = self.of["weights"].abs()
+        self.mixture = size / size.sum()  # (layer,)
+        self.first_bias = self.of["first.bias"]
+        if self.offset is not None:
+            self.taken_off = self.mixture @ self.offset  # (channel,)
+            self.first_bias = self.first_bias - self.of["first.weight"] @ self.taken_off
+        self.loud_second = self.louder * self.of["second.weight"]
+
+    def gradient(self) -> Gradient:
+        """Return an empty gradient."""
+        return Gradient(self.flat, self.shapes)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return a copy of the weights by name."""
+        return {name: value.clone() for name, value in self.of.items()}
+
+    def logits(self, z: Tensor, hidden: Hidden) -> Tensor:
+        """Return ``(class,)`` of one utterance's mixed frames ``(frame, channel)``."""
+        p = self.of
+        h, g, _ = hidden.cut(len(z))
+        torch.addmm(self.first_bias, z, p["first.weight"].t(), out=h).clamp_(min=0)
+        torch.addmm(p["second.bias"], h, p["second.weight"].t(), out=g).clamp_(min=0)
+        return torch.addmv(p["out.bias"], p["out.weight"], g.mean(dim=0))
+
+    def learn(
+        self,
+        z: Tensor,
+        target: Tensor,
+        total: float,
+        draw: tuple[int, str],
+        hidden: Hidden,
+        into: Gradient,
+    ) -> None:
+        """Add one utterance to the gradient; all but that of the layer weights.
+
+        Args:
+            z: mixed frames ``(frame, channel)``; afterwards it holds the gradient of
+                the loss with respect to them
+            target: what each class weighs ``(class,)``
+            total: what the batch weighs
+            draw: epoch and id, which dropout is drawn from
+            hidden: places to work in
+            into: what is added to
+        """
+        p, g, n = self.of, into.of, len(z)
+        h1, h2, spare = hidden.cut(n)
+        masks = self._bytes(n, draw)
+        torch.addmm(self.first_bias, z, p["first.weight"].t(), out=h1).clamp_(min=0)
+        self._silence(h1, masks, 0, spare)
+        torch.addmm(p["second.bias"], h1, self.loud_second.t(), out=h2).clamp_(min=0)
+        self._silence(h2, masks, 1, spare)
+        mean = h2.sum(dim=0).mul_(self.louder / n)
+        likely = torch.addmv(p["out.bias"], p["out.weight"], mean).log_softmax(dim=0)
+        into.loss -= float(target @ likely) / total
+        to_logits = (likely.exp_().mul_(target.sum()) - target).div_(total)
+        g["out.weight"].addr_(to_logits, mean)
+        g["out.bias"].add_(to_logits)
+        to_mean = (to_logits @ p["out.weight"]).mul_(self.louder / n)
+        to_second = torch.sign(h2, out=spare).mul_(to_mean)  # h2 > 0: heard and alive
+        g["second.weight"].addmm_(to_second.t(), h1, alpha=self.louder)
+        g["second.bias"].add_(to_second.sum(dim=0))
+        torch.mm(to_second, self.loud_second, out=h2)
+        to_first = h2.mul_(torch.sign(h1, out=spare))
+        g["first.weight"].addmm_(to_first.t(), z)
+        g["first.bias"].add_(to_first.sum(dim=0))
+        if len(self.mixture) > 1:
+            torch.mm(to_first, p["first.weight"], out=z)
+
+    def step(self) -> float:
+        """Move the weights by the gradient of a whole batch; return its loss."""
+        whole, *others = self.gradients
+        for other in others:
+            whole.flat += other.flat
+            whole.loss += other.loss
+        self._complete(whole.of)
+        self.flat.grad = whole.flat
+        if self.settings.clip_value is not None:
+            nn.utils.clip_grad_value_([self.flat], self.settings.clip_value)
+        if self.settings.clip_norm is not None:
+            nn.utils.clip_grad_norm_([self.flat], self.settings.clip_norm)
+        self.optimiser.step()
+        loss = whole.loss
+        for one in self.gradients:
+            one.clear()
+        self.refresh()
+        return loss
+
+    def _complete(self, g: Mapping[str, Tensor]) -> None:
+        """Go from mixtures to layer weights, and take off what the mean adds."""
+        if self.offset is not None:
+            to_z = g["first.bias"] @ self.of["first.weight"]  # summed over frames
+            g["weights"].sub_(self.offset @ to_z)
+            g["first.weight"].addr_(g["first.bias"], self.taken_off, alpha=-1)
+        a, to_mixture = self.of["weights"], g["weights"]
+        own = to_mixture - to_mixture @ self.mixture
+        g["weights"].copy_(a.sign() / a.abs().sum() * own)
+
+    def _bytes(self, n_frames: int, draw: tuple[int, str]) -> Tensor | None:
+        """Draw ``(hidden layer, frame, 128)``."""
+        if not self.settings.threshold:
+            return None
+        bits = np.random.SFC64(number("dropout", self.seed, *draw))
+        drawn: NDArray[np.uint64] = bits.random_raw(2 * n_frames * WIDTH // 8)
+        return torch.from_numpy(drawn.view(np.uint8)).view(2, n_frames, WIDTH)
+
+    def _silence(self, h: Tensor, drawn: Tensor | None, i: int, spare: Tensor) -> None:
+        if drawn is not None:
+            spare.copy_(drawn[i]).sub_(self.settings.threshold - 1).clamp_(0, 1)
+            h.mul_(spare)
+
+
+def parts_of(flat: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+    """Cut one long vector into the parts of a state dict, which stay views of it."""
+    pieces = torch.split(flat, [shape.numel() for shape in shapes.values()])
+    named = zip(shapes.items(), pieces, strict=True)
+    return {name: piece.view(shape) for (name, shape), piece in named}

@@ -1,0 +1,134 @@
+"""Frames as many models read them: mapped, converted and scaled once for all."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from contracts.errors import RunError, listing
+from contracts.view import View
+from models._joint_network import Hidden
+from models._maps import map_facts, pinned
+
+
+class Source:
+    """Where the utterances of some views lie.
+
+    Args:
+        views: of one cache
+        feature: with frames
+        layers: hidden states; None: 1..L
+
+    Attributes:
+        n_layers, channels: of each utterance
+        longest: frames of the longest
+
+    Raises:
+        CacheError: if the feature is missing, or has no frames
+        RunError: if views are not of one feature in one cache, or hold an id twice
+    """
+
+    def __init__(
+        self, views: Iterable[View], feature: str, layers: Sequence[int] | None
+    ) -> None:
+        self.feature, self.longest = feature, 1
+        self.places: dict[str, tuple[View, int]] = {}
+        stores = set()
+        for view in views:
+            chosen = pinned(view, (feature,))
+            rows = {str(name): row for row, name in enumerate(chosen.ids)}
+            self._refuse_twice(chosen)
+            self.places |= {name: (chosen, row) for name, row in rows.items()}
+            facts = map_facts(chosen, feature, layers)
+            stores.add((str(chosen.cache.folder), chosen.spec(feature).short))
+            self.longest = max(self.longest, *chosen.n_frames(feature).tolist())
+        if len(stores) != 1:
+            msg = (
+                "fits that share their reading need one feature in one cache: expected "
+                f"that, got {listing(sorted(map(str, stores)))}. Fit them in turn"
+            )
+            raise RunError(msg)
+        self.layers: list[int] = facts["layers"]
+        self.n_layers: int = facts["n_layers"]
+        self.channels: int = facts["channels"]
+
+    @staticmethod
+    def _refuse_twice(view: View) -> None:
+        ids = view.manifest["id"]
+        if again := sorted(set(ids[ids.duplicated()])):
+            msg = (
+                f"{len(again)} utterances are twice in a part (first: {again[0]}): "
+                "expected each once. Take the second out of the manifest"
+            )
+            raise RunError(msg)
+
+
+class Reader:
+    """What one worker reads with; its arrays are used again for every utterance.
+
+    Args:
+        source: of the utterances
+        n_models: most models that one utterance is mixed for at a time
+        dtype: that frames are converted to
+    """
+
+    def __init__(self, source: Source, n_models: int, dtype: torch.dtype) -> None:
+        _hush()
+        self.source = source
+        size = source.longest * source.channels
+        self._frames = torch.empty(source.n_layers * size, dtype=dtype)
+        self._scaled = torch.empty(0, dtype=dtype)
+        self._mixed = torch.empty(n_models * size, dtype=dtype)
+        self.hidden = Hidden.make(source.longest, dtype)
+
+    def read(self, name: str) -> Tensor:
+        """Return true values ``(layer, frame, channel)``; the next take their place."""
+        source = self.source
+        view, row = source.places[name]
+        stored = view.frames(source.feature, row, source.layers).transpose(0, 2, 1)
+        return _place(self._frames, stored.shape).copy_(torch.from_numpy(stored))
+
+    def scaled(self, frames: Tensor, factor: Tensor | None) -> Tensor:
+        """Return frames times a factor ``(layer, 1, channel)``; None: as they are."""
+        if factor is None:
+            return frames
+        if not len(self._scaled):
+            self._scaled = torch.empty_like(self._frames)
+        return torch.mul(frames, factor, out=_place(self._scaled, frames.shape))
+
+    def mixed(self, frames: Tensor, mixtures: Tensor) -> Tensor:
+        """Mix layers for each model.
+
+        Args:
+            frames: ``(layer, frame, channel)``
+            mixtures: ``(model, layer)``
+
+        Returns:
+            ``(model, frame, channel)``
+        """
+        shape = len(mixtures), *frames.shape[1:]
+        out = _place(self._mixed, shape)
+        torch.mm(mixtures, frames.flatten(1), out=out.flatten(1))
+        return out
+
+
+def _place(array: Tensor, shape: Sequence[int]) -> Tensor:
+    return array[: int(np.prod(shape))].view(*shape)
+
+
+@cache
+def _hush() -> None:
+    """Have torch warn of read-only arrays now, where nobody hears: it warns once.
+
+    Mapped frames are read-only, and nothing here writes to them.
+    """
+    array = np.zeros(1)
+    array.setflags(write=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.from_numpy(array)

@@ -1,0 +1,129 @@
+"""Mean and deviation of frame features by layer and channel.
+
+They come from the tables of means and deviations that the cache holds of every
+utterance, weighted by numbers of frames, so that no frame is read for them: over all
+frames of train (``global``), or over each speaker's own (``speaker``). The latter
+looks at all utterances of the very speakers that are tested, as Pepino et al. 2021 do
+(arXiv:2104.03502, +8.6 points there): it is transductive, and shown so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from contracts.errors import RunError
+from contracts.view import View
+
+TRANSDUCTIVE = (
+    "transductive: frames are normalised by the mean and deviation of each speaker's "
+    "own utterances, those of test speakers included"
+)
+Spread = tuple[NDArray[np.float32], NDArray[np.float32]]  # (layer, channel) each
+
+
+class Norm(NamedTuple):
+    """How the frames of a view are normalised.
+
+    Attributes:
+        mean: ``(group, layer, channel)``
+        scale: as ``mean``; a constant channel has 1
+        group: of each utterance ``(utterance,)``
+        whole: whether an utterance holds numbers alone ``(utterance,)``
+    """
+
+    mean: Tensor
+    scale: Tensor
+    group: Tensor
+    whole: NDArray[np.bool_]
+
+    def apply(self, maps: Tensor, lengths: Tensor, rows: Sequence[int]) -> Tensor:
+        """Return maps ``(utterance, layer, frame, channel)`` in float32, mean 0.
+
+        What is no number becomes the mean, as does padding. A layer at a time, which
+        the processor's cache holds.
+        """
+        out = torch.zeros(maps.shape)
+        for row, one, into, n in zip(rows, maps, out, lengths.tolist(), strict=True):
+            group = self.group[row]
+            parts = zip(one, into, self.mean[group], self.scale[group], strict=True)
+            for layer, ready, mean, scale in parts:
+                torch.sub(layer[:n], mean, out=ready[:n]).div_(scale)
+            if not self.whole[row]:
+                into.nan_to_num_(nan=0.0)
+        return out
+
+
+def spread_of(view: View, feature: str, layers: Sequence[int] | None) -> Spread:
+    """Return mean and deviation over all frames of a view, ``(layer, channel)`` each.
+
+    An utterance that holds no number somewhere (NaN) does not count there.
+    """
+    pooled = view.pooled(feature, layers)  # (utterance, layer, 2, channel)
+    return _spread(pooled, view.n_frames(feature))
+
+
+def _spread(pooled: NDArray[np.float32], n_frames: NDArray[np.int64]) -> Spread:
+    means, scales = [], []
+    for layer in range(pooled.shape[1]):
+        told = pooled[:, layer].astype(np.float64)  # a layer at a time: it is large
+        there = np.asarray(np.isfinite(told).all(axis=1))
+        share = n_frames[:, None] * there
+        share = share / np.maximum(share.sum(axis=0), 1)
+        mean, deviation = np.where(there[:, None], told, 0.0).transpose(1, 0, 2)
+        whole = (share * mean).sum(axis=0)
+        square = (share * (deviation**2 + (mean - whole) ** 2)).sum(axis=0)
+        means.append(whole)
+        scales.append(np.where(square > 0, np.sqrt(square), 1.0))
+    return np.stack(means).astype(np.float32), np.stack(scales).astype(np.float32)
+
+
+def norm_of_all(view: View, feature: str, spread: Spread) -> Norm:
+    """Return the norm that is the same for each utterance of a view."""
+    mean, scale = (torch.from_numpy(part)[None] for part in spread)
+    group = torch.zeros(len(view), dtype=torch.int64)
+    return Norm(mean, scale, group, view.valid(feature))
+
+
+def speaker_spreads(
+    view: View, feature: str, layers: Sequence[int] | None
+) -> dict[str, Spread]:
+    """Return mean and deviation of each speaker of a view."""
+    pooled, n_frames = view.pooled(feature, layers), view.n_frames(feature)
+    rows = {s: view.speakers == s for s in dict.fromkeys(view.speakers)}
+    return {str(s): _spread(pooled[r], n_frames[r]) for s, r in rows.items()}
+
+
+def norm_of_speakers(
+    view: View,
+    feature: str,
+    layers: Sequence[int] | None,
+    enrolled: Mapping[str, Spread],
+) -> Norm:
+    """Return the norm of each speaker: as enrolled, else from this very view.
+
+    Raises:
+        RunError: if a speaker is not known, who was not enrolled either
+    """
+    unknown = np.array([not s and s not in enrolled for s in view.speakers], bool)
+    if unknown.any():
+        msg = (
+            f"{unknown.sum()} of {len(view)} utterances have no speaker (first: "
+            f"{view.ids[unknown][0]}): expected one for normalise='speaker', which "
+            "takes mean and deviation of each speaker's speech. Give speech of theirs "
+            "with head.enrol(view), or fit with normalise=global"
+        )
+        raise RunError(msg)
+    new = np.array([s not in enrolled for s in view.speakers], bool)
+    found = {**speaker_spreads(view.take(new), feature, layers), **enrolled}
+    order = {s: i for i, s in enumerate(dict.fromkeys(map(str, view.speakers)))}
+    mean, scale = (
+        torch.from_numpy(np.stack([found[s][part] for s in order])) for part in (0, 1)
+    )
+    group = torch.tensor([order[str(s)] for s in view.speakers])
+    return Norm(mean, scale, group, view.valid(feature))
