@@ -82,6 +82,7 @@ def _parser(known: Mapping[str, Command]) -> "ArgumentParser":
         description=(__doc__ or "").partition("\n")[0],
         epilog="Help on one command: python pipeline.py COMMAND --help",
         formatter_class=Help,
+        allow_abbrev=False,
     )
     join = parser.add_subcommands(dest="command", required=True)
     for command in known.values():
@@ -90,6 +91,7 @@ def _parser(known: Mapping[str, Command]) -> "ArgumentParser":
             description=command.summary,
             epilog=f"examples:\n{examples}",
             formatter_class=Help,
+            allow_abbrev=False,
         )
         # joined first: a command's own sub-commands go below it
         join.add_subcommand(command.name, own, help=command.summary)

@@ -173,7 +173,7 @@ class Cache:
     def extract_command(self, view: View, feature: str, encoder: str = "") -> str:
         """Return the command that makes a feature for the corpora of a view."""
         corpora = sorted(set(view.manifest["corpus"]))
-        if feature not in plugins.names("features"):  # put in from a file
+        if feature == "external" or feature not in plugins.names("features"):
             words = ["python", "pipeline.py", "external", "--from", "FILE"]
             return shlex.join([*words, "--corpus", *corpora, "--name", feature])
         words = [*_EXTRACT.split(), "--corpus", *corpora, "--feature", feature]

@@ -36,6 +36,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from contracts import variant
 from contracts.errors import RunError, listing
 
 FORMAT = 1
@@ -99,6 +100,9 @@ class Run:
             said.append(f"partial: {noun} {listing(folds)} only")
         for corpus, (n, found) in self.record.get("limited", {}).items():
             said.append(f"limited: {n} of {found} utterances of {corpus}")
+        told = [variant.parse(text) for text in self.record.get("variants", {})]
+        if names := list(dict.fromkeys(v.asked for v in told if v.role == "augment")):
+            said.append(f"trained on {listing(names)} too")
         said += [f"breaks {what}" for what in self.record["protocol"]["breaks"]]
         return said
 

@@ -29,7 +29,7 @@ from pathlib import Path
 from contracts.errors import listing
 from contracts.manifest import Corpus, Leftover, Utterance
 from corpora._columns import COMMON
-from corpora._files import AUDIO, relative, walk
+from corpora._files import AUDIO, VIDEO, relative, walk
 from corpora._import import folders, remark_once
 from corpora._names import emotion_in, name_pattern
 from corpora._rows import split_named
@@ -68,7 +68,10 @@ def utterances(root: Path) -> Iterator[Utterance | Leftover]:
     Raises:
         ManifestError: if ``root`` is no folder
     """
-    items = [i if isinstance(i, Leftover) else _place(i, root) for i in walk(root)]
+    items = [
+        i if isinstance(i, Leftover) else _place(i, root)
+        for i in walk(root, AUDIO | VIDEO)
+    ]
     items, said = _one_spelling(items)
     well = [item for item in items if isinstance(item, Utterance)]
     unknown = sum(item.speaker is None for item in well)

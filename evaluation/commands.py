@@ -178,7 +178,15 @@ def _result(run: Run) -> str:
     folds = [s.uar for s in per_group(run, "fold").values()]
     spread = f" (folds {min(folds):.3f} to {max(folds):.3f})" if len(folds) > 1 else ""
     said = "".join(f" [{w}]" for w in run.warnings)
-    under = "".join(f"\n  {n}: UAR {s.uar:.3f}" for n, s in per_variant(run).items())
+    under = "".join(
+        f"\n  under {name}: UAR {s.uar:.3f}, {s.n} of {whole.n} utterances"
+        for name, s in per_variant(run).items()
+    )
+    under += "".join(
+        f"\n  chosen in fold {f['index']}: {f['searched']['settings']}"
+        for f in run.record["folds"]
+        if "searched" in f
+    )
     return (
         f"{run.run_id}: UAR {whole.uar:.3f}{spread}, WAR {whole.war:.3f}, "
         f"F1 {whole.f1:.3f}, {whole.n} utterances{said}{under}"

@@ -200,10 +200,11 @@ def _save(
     more: Mapping[str, Any],
 ) -> None:
     facts = fold.facts | dict(more)
+    found = dict(more.get("searched", {}).get("settings", {}))
     facts |= {
         "refitted": job.dev is None and bool(len(fold.dev)),
         "learnt": getattr(fitted, "learnt_", {}),
-        "chosen": getattr(fitted, "chosen_", {}),
+        "chosen": found | getattr(fitted, "chosen_", {}),
     }
     rows = prediction_rows(job.test, fitted.predict_proba(job.test), fold.index)
     writer.save_fold(facts, rows, getattr(fitted, "history_", []), fitted.save)

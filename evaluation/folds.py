@@ -138,12 +138,16 @@ class Fold:
     def facts(self) -> dict[str, Any]:
         """Say who is in which part, for the run record."""
         out: dict[str, Any] = {"index": self.index, "name": self.name}
+        original = variant.roles(self.view.manifest) == ""
+        used = 0
         for part in PARTS:
             rows = getattr(self, part)
             out[f"{part}_speakers"] = sorted(set(self.view.speakers[rows]))
-            out[f"n_{part}"] = len(rows)
-        used = sum(len(getattr(self, part)) for part in PARTS)
-        return out | {"n_unused": len(self.view) - used}
+            out[f"n_{part}"] = int(original[rows].sum())
+            used += out[f"n_{part}"]
+            if made := len(rows) - out[f"n_{part}"]:
+                out[f"n_{part}_variants"] = made
+        return out | {"n_unused": int(original.sum()) - used}
 
 
 def table(folds: Sequence[Fold]) -> pd.DataFrame:

@@ -256,8 +256,8 @@ def placeable(protocol: Protocol, view: View) -> tuple[View, list[tuple[str, int
         msg = (
             f"protocol {protocol.name} can place no utterance of {listing(corpora)}: "
             f"{listing(f'{n} {why}' for why, n in refused) or 'none is labelled'}. "
-            "Give the column in the corpus, or choose another: "
-            "python pipeline.py list protocols"
+            "Give it in the corpus (by a table of file, speaker and emotion, for one), "
+            "or choose another: python pipeline.py list protocols"
         )
         raise ManifestError(msg)
     return view, refused

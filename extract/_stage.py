@@ -164,6 +164,11 @@ def _say_scan(scan: Scan, cache: Cache | None) -> None:
         f"{count(speakers, 'speaker')}, {hours:.2f} hours"
         + (f", and {count(int(made.sum()), 'variant')}" if made.any() else "")
     )
+    reader = scan.manifest.card["plugin"].rpartition(".")[2]
+    if reader not in (scan.manifest.corpus, _recognising.TABLE):
+        warn(
+            f"  read as {reader}, by what lies there (python pipeline.py list corpora)"
+        )
     notes = list(scan.notes)
     left = [f"{x.path.name} ({x.reason})" for x in scan.leftovers if not x.fault]
     if left:

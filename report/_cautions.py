@@ -34,8 +34,8 @@ def cautions(
             (
                 "Partial runs",
                 f"{count(len(partial), 'row')} ({_models(partial)}) did not run every "
-                "fold. A partial run is tested on fewer speakers than the others, so "
-                "it has no rank.",
+                "fold, or rest on a limited corpus. Such a run is tested on fewer "
+                "utterances than the others, so it has no rank.",
             )
         )
     if broken := sorted({b for r in rows for b in r["breaks"]}):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts.run import Run
-from evaluation.metrics import Scores, score_run
+from evaluation.metrics import Scores, per_variant, score_run
 from report._corpus_plots import tone
 from report._curves import curves
 from report._plots import layers, speaker_dots
@@ -35,6 +35,7 @@ def run_view(run: Run) -> dict[str, Any]:
         "warnings": run.warnings,
         "features": [(feature_name(f), f) for f in record["features"]],
         "scores": whole,
+        "under": sorted(per_variant(run).items(), key=lambda one: one[1].uar),
         "n_labels": len(run.classes),
         "confusion": _confusion(whole),
         "per_class": _per_class(whole),

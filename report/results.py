@@ -12,7 +12,7 @@ from typing import Any
 
 from contracts.run import Run
 from contracts.terminal import table
-from evaluation.metrics import Scores, score_run
+from evaluation.metrics import Scores, per_variant, score_run
 from report._scores import deviation, fold_scores, lacking, test_speakers
 from report._words import NOTHING, percent, spread, told
 
@@ -87,6 +87,8 @@ def _row(runs: Sequence[Run]) -> dict[str, Any]:
         "rank": None,
         "model": first["model"],
         "features": [feature_name(f) for f in first["features"]],
+        "augmented": _variants(first, "augment"),
+        "under": _under(runs),
         "settings": {k: v for k, v in first["settings"].items() if k != "seed"},
         "differs": {},
         "corpus": first["corpus"],
@@ -112,8 +114,23 @@ def _row(runs: Sequence[Run]) -> dict[str, Any]:
         "warnings": list(dict.fromkeys(w for run in runs for w in run.warnings)),
         "breaks": list(first["protocol"]["breaks"]),
         "untrained": runs[0].untrained,
-        "partial": bool(first["partial"]),
+        "partial": bool(first["partial"] or first.get("limited")),
         "manifest": first["manifest"]["hash"],
+    }
+
+
+def _variants(record: Mapping[str, Any], role: str) -> list[str]:
+    """Name the variants of a role that a run used."""
+    told = [v for v in record.get("variants", {}) if v.startswith(f"{role}:")]
+    return list(dict.fromkeys(v.partition(":")[2].partition("#")[0] for v in told))
+
+
+def _under(runs: Sequence[Run]) -> dict[str, tuple[float, int]]:
+    """Return degraded variant -> UAR, mean over seeds, and how many utterances."""
+    scores = [per_variant(run) for run in runs]
+    return {
+        kind: (_mean([s[kind].uar for s in scores if kind in s]), first.n)
+        for kind, first in scores[0].items()
     }
 
 
@@ -163,6 +180,12 @@ def results_table(runs: Iterable[Run]) -> str:
     return "\n\n".join(blocks)
 
 
+def heard(row: Mapping[str, Any]) -> str:
+    """Say what a row's head heard: its features, and copies that it was trained on."""
+    more = f", with {' '.join(row['augmented'])}" if row["augmented"] else ""
+    return "+".join(row["features"]) + more
+
+
 def _cells(row: dict[str, Any]) -> list[object]:
     seeds = ",".join(map(str, row["seeds"]))
     if len(row["seeds"]) > 1:
@@ -171,7 +194,7 @@ def _cells(row: dict[str, Any]) -> list[object]:
     return [
         NOTHING if row["rank"] is None else row["rank"],
         model,
-        "+".join(row["features"]),
+        heard(row),
         seeds,
         percent(row["uar"]),
         spread(row),

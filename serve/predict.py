@@ -25,7 +25,7 @@ from contracts.feature import FeatureSpec
 from contracts.manifest import Leftover, Manifest, Utterance, complete
 from contracts.run import Run
 from contracts.view import View
-from corpora._files import walk
+from corpora._files import AUDIO, VIDEO, walk
 from extract import _engine, _hearing, _scan
 
 NAME = "predict"
@@ -87,7 +87,9 @@ def find_audio(paths: Sequence[Path]) -> list[Path | Leftover]:
     empty = []
     for path in paths:
         if path.is_dir():
-            inside = [i for i in walk(path) if isinstance(i, Path) or i.fault]
+            inside = [
+                i for i in walk(path, AUDIO | VIDEO) if isinstance(i, Path) or i.fault
+            ]
             out += inside
             if not inside:
                 empty.append(path)

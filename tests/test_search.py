@@ -201,6 +201,7 @@ def test_fit_searches_in_each_fold_and_tells(cache: Path, tmp_path: Path) -> Non
         searched = told["searched"]
         assert searched["settings"]["C"] in (1e-4, 1.0)
         assert len(searched["tried"]) == 2
+        assert told["chosen"]["C"] == searched["settings"]["C"]
         saved = json.loads(
             (run.fold_folder(told["index"]) / "model" / "head.json").read_text()
         )

@@ -1,6 +1,7 @@
 """Variants follow their source: augmented ones into train, degraded ones into test."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -178,10 +179,18 @@ def test_fit_uses_the_variants_asked_for(
     assert score_run(run).n == 36
     assert per_variant(run)["noise-0dB"].n == 36
     for fold in run.record["folds"]:
-        assert fold["n_train"] == 3 * (30 - fold["n_dev"])
+        assert fold["n_train"] == 30 - fold["n_dev"]
+        assert fold["n_test"] == 6
+        assert fold["n_train_variants"] == 2 * fold["n_train"]
     said = capsys.readouterr().out
     assert "mine: 36 utterances, 6 speakers, 108 variants" in said
-    assert "noise-0dB: UAR" in said
+    assert re.search(r"under noise-0dB: UAR 0\.\d+, 36 of 36 utterances", said)
+    assert run.warnings == ["trained on noise too"]
+
+    page = tmp_path / "report.html"
+    assert main(["report", "--runs", str(tmp_path), "--out", str(page)]) == 0
+    assert "Degraded test utterances" in page.read_text(encoding="utf-8")
+    assert "with noise" in capsys.readouterr().out
 
 
 def test_augmented_copies_change_the_fit_and_not_what_it_is_tested_on(
