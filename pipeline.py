@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from contracts.command import Command
+from contracts.command import Command, join
 from contracts.errors import EmocacheError
 from contracts.terminal import warn
 
@@ -77,6 +77,9 @@ def _parser(known: Mapping[str, Command]) -> "ArgumentParser":
             said = action.help or ""
             return f"{said} (default: {action.default})" if told else said
 
+    def config(own: ArgumentParser) -> None:
+        own.add_argument("--config", action="config", help="YAML file with options")
+
     parser = ArgumentParser(
         prog="pipeline.py",
         description=(__doc__ or "").partition("\n")[0],
@@ -84,19 +87,7 @@ def _parser(known: Mapping[str, Command]) -> "ArgumentParser":
         formatter_class=Help,
         allow_abbrev=False,
     )
-    join = parser.add_subcommands(dest="command", required=True)
-    for command in known.values():
-        examples = "\n".join(f"  {line}" for line in command.examples)
-        own = ArgumentParser(
-            description=command.summary,
-            epilog=f"examples:\n{examples}",
-            formatter_class=Help,
-            allow_abbrev=False,
-        )
-        # joined first: a command's own sub-commands go below it
-        join.add_subcommand(command.name, own, help=command.summary)
-        command.add_arguments(own)
-        own.add_argument("--config", action="config", help="YAML file with options")
+    join(parser, "command", known.values(), config)
     return parser
 
 

@@ -7,7 +7,7 @@ nothing heavy: what a command needs is imported when it runs, so ``--help`` is q
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,42 @@ class Command:
     examples: tuple[str, ...]
     add_arguments: Callable[[ArgumentParser], None]
     run: Callable[[Namespace], int]
+
+
+def join(
+    parser: ArgumentParser,
+    dest: str,
+    commands: Iterable[Command],
+    more: Callable[[ArgumentParser], None] | None = None,
+) -> None:
+    """Give each command a parser of its own below another one.
+
+    Args:
+        parser: that they go below
+        dest: where the name that is typed is kept
+        commands: what can be typed
+        more: declares what all of them have, behind their own arguments
+    """
+    below = parser.add_subcommands(dest=dest, required=True)
+    for command in commands:
+        lines = "\n".join(f"  {line}" for line in command.examples)
+        own = type(parser)(
+            description=command.summary,
+            epilog=f"examples:\n{lines}",
+            formatter_class=parser.formatter_class,
+            allow_abbrev=False,
+        )
+        # joined first: a command's own sub-commands go below it
+        below.add_subcommand(command.name, own, help=command.summary)
+        command.add_arguments(own)
+        if more is not None:
+            more(own)
+
+
+def run_action(actions: Iterable[Command], chosen: Namespace) -> int:
+    """Run the one of some commands, joined as ``action``, that was typed."""
+    action = next(one for one in actions if one.name == chosen.action)
+    return action.run(getattr(chosen, chosen.action))
 
 
 def several(parser: ArgumentParser, flag: str, metavar: str, help: str) -> None:

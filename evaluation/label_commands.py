@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.command import Command, cache_option, runs_option, several
+from contracts.command import (
+    Command,
+    cache_option,
+    join,
+    run_action,
+    runs_option,
+    several,
+)
 from contracts.errors import EmocacheError, RunError, listing
 from contracts.terminal import say
 
@@ -220,22 +227,11 @@ _ACTIONS = (
 
 
 def _arguments(parser: ArgumentParser) -> None:
-    """Give each action a parser of its own."""
-    join = parser.add_subcommands(dest="action", required=True)
-    for action in _ACTIONS:
-        lines = "\n".join(f"  {line}" for line in action.examples)
-        own = type(parser)(
-            description=action.summary,
-            epilog=f"examples:\n{lines}",
-            formatter_class=parser.formatter_class,
-        )
-        action.add_arguments(own)
-        join.add_subcommand(action.name, own, help=action.summary)
+    join(parser, "action", _ACTIONS)
 
 
 def _run(chosen: Namespace) -> int:
-    action = next(a for a in _ACTIONS if a.name == chosen.action)
-    return action.run(getattr(chosen, chosen.action))
+    return run_action(_ACTIONS, chosen)
 
 
 LABELS = Command(

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from contracts.command import Command, cache_option, device_option, several
+from contracts.command import (
+    Command,
+    cache_option,
+    device_option,
+    join,
+    run_action,
+    several,
+)
 from contracts.errors import CacheError, EmocacheError
 from contracts.terminal import say, warn
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable
 
     from jsonargparse import ArgumentParser
-
-
-@dataclass(frozen=True)
-class Action:
-    """One thing that ``cache`` does, with options of its own."""
-
-    summary: str
-    examples: tuple[str, ...]
-    add_arguments: Callable[[ArgumentParser], None]
-    run: Callable[[Namespace], int]
 
 
 def _json_option(parser: ArgumentParser) -> None:
@@ -174,57 +169,58 @@ def gc(chosen: Namespace) -> int:
     return _upkeep.collect(_upkeep.open_cache(chosen.cache), chosen.yes)
 
 
-_ACTIONS = {
-    "ls": Action(
-        "List what the cache holds.", ("cache ls", "cache ls --json"), _json_option, ls
+_ACTIONS = (
+    Command(
+        "ls",
+        "List what the cache holds.",
+        ("python pipeline.py cache ls", "python pipeline.py cache ls --json"),
+        _json_option,
+        ls,
     ),
-    "verify": Action(
+    Command(
+        "verify",
         "Check every byte of the cache; exit code 1 if something is broken.",
-        ("cache verify", "cache verify --feature wav2vec2 --recompute 3"),
+        (
+            "python pipeline.py cache verify",
+            "python pipeline.py cache verify --feature wav2vec2 --recompute 3",
+        ),
         _verify_arguments,
         verify,
     ),
-    "repair": Action(
+    Command(
+        "repair",
         "Drop what is broken, and only that; extract makes it again.",
-        ("cache repair",),
+        ("python pipeline.py cache repair",),
         lambda _: None,
         repair,
     ),
-    "why": Action(
+    Command(
+        "why",
         "Say which features a file has, made how and when, and what extract would do.",
         (
-            "cache why data/audio/ravdess/Actor_01/03-01-05-01-01-01-01.wav",
-            "cache why NAME.wav --feature wav2vec2 --layers 0-6",
+            "python pipeline.py cache why "
+            "data/audio/ravdess/Actor_01/03-01-05-01-01-01-01.wav",
+            "python pipeline.py cache why NAME.wav --feature wav2vec2 --layers 0-6",
         ),
         _why_arguments,
         why,
     ),
-    "gc": Action(
+    Command(
+        "gc",
         "Show what no manifest refers to; remove it with --yes.",
-        ("cache gc", "cache gc --yes"),
+        ("python pipeline.py cache gc", "python pipeline.py cache gc --yes"),
         _gc_arguments,
         gc,
     ),
-}
+)
 
 
 def _arguments(parser: ArgumentParser) -> None:
-    """Give each action a parser of its own."""
-    join = parser.add_subcommands(dest="action", required=True)
-    for name, action in _ACTIONS.items():
-        lines = "\n".join(f"  python pipeline.py {line}" for line in action.examples)
-        own = type(parser)(
-            description=action.summary,
-            epilog=f"examples:\n{lines}",
-            formatter_class=parser.formatter_class,
-        )
-        action.add_arguments(own)
-        cache_option(own)
-        join.add_subcommand(name, own, help=action.summary)
+    join(parser, "action", _ACTIONS, cache_option)
 
 
 def _run(chosen: Namespace) -> int:
-    return _ACTIONS[chosen.action].run(getattr(chosen, chosen.action))
+    return run_action(_ACTIONS, chosen)
 
 
 CACHE = Command(
