@@ -88,7 +88,7 @@ def _named_roots(
             "for each, in the same order, or none"
         )
         raise ManifestError(msg)
-    found, _ = _recognising.corpora_in(AUDIO)
+    found = {} if given else _recognising.corpora_in(AUDIO)[0]
     roots = {}
     for i, name in enumerate(corpora):
         known = cache.corpora
