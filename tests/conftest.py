@@ -21,3 +21,14 @@ def toy_cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
 def toy_folder(tmp_path: Path) -> Path:
     """Return the folder of a synthetic cache of one's own."""
     return make_cache(tmp_path / "cache").folder
+
+
+@pytest.fixture
+def made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[Path, Path]:
+    """Return a corpus and its cache with mfcc."""
+    from tests.test_extract import corpus, extract
+
+    root = corpus(tmp_path / "a")
+    extract(root, tmp_path / "c")
+    capsys.readouterr()
+    return root, tmp_path / "c"

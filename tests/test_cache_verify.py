@@ -17,22 +17,9 @@ from contracts.extraction import Options
 from contracts.feature import Block, FeatureSpec
 from extract import _upkeep_recompute as again
 from tests import crashes
-from tests.test_extract import corpus, extract, run, tone
+from tests.test_extract import cache, run, tone
 
 Said = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def made(tmp_path: Path, capsys: Said) -> tuple[Path, Path]:
-    """Return a corpus and its cache with mfcc."""
-    root = corpus(tmp_path / "a")
-    extract(root, tmp_path / "c")
-    capsys.readouterr()
-    return root, tmp_path / "c"
-
-
-def cache(action: str, folder: Path, *more: object) -> int:
-    return run("cache", action, *more, "--cache", folder)
 
 
 @pytest.mark.parametrize("action", ["ls", "verify", "repair", "why", "gc"])

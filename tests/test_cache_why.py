@@ -12,22 +12,9 @@ from contracts.cache import Cache
 from contracts.extraction import Options
 from extract import _upkeep_why
 from tests import crashes
-from tests.test_extract import corpus, extract, run
+from tests.test_extract import cache, corpus, extract
 
 Said = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def made(tmp_path: Path, capsys: Said) -> tuple[Path, Path]:
-    """Return a corpus and its cache with mfcc."""
-    root = corpus(tmp_path / "a")
-    extract(root, tmp_path / "c")
-    capsys.readouterr()
-    return root, tmp_path / "c"
-
-
-def cache(action: str, folder: Path, *more: object) -> int:
-    return run("cache", action, *more, "--cache", folder)
 
 
 # why

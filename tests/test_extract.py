@@ -50,6 +50,10 @@ def run(*arguments: object) -> int:
     return pipeline.main([str(a) for a in arguments])
 
 
+def cache(action: str, folder: Path, *more: object) -> int:
+    return run("cache", action, *more, "--cache", folder)
+
+
 def extract(root: Path, cache: Path, *more: object) -> int:
     features = () if "--feature" in more else ("--feature", "mfcc")
     return run(
