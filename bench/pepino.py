@@ -14,40 +14,34 @@ epoch. Reading dev, drawing weights and making arrays is in everybody's time.
   batches of 32, no workers (``bench/baselines/loader.py``).
 - The limit reads every stored number once at the speed of memory (exclusive or of
   64-bit words) and does the arithmetic of the head on frames that are mixed already.
+- The floor multiplies the matrices of all fits, forward and back, on arrays that are
+  used again and again, and does nothing else.
 - In turn means that our own fits run one after the other, each by the same code.
 
 Normalised: each fold takes means off and divides by deviations of its own.
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
-from numpy.typing import NDArray
 
 from bench import _speech
 from bench._machine import Watch, cores, facts, threads
+from bench._pepino_fits import FOLDS, Fits, put
 from bench._timing import Contender, Result, alternate, amounts, table
 from bench.baselines import careful, loader, usual
-from bench.reading import CHANNELS, LAYERS, SHARD, _arrays
-from contracts.cache import Cache
-from contracts.feature import Block, FeatureSpec
-from contracts.view import View
+from bench.reading import CHANNELS, LAYERS, _arrays
 from extract._untrained import make_untrained
-from models._joint import Settings, Task, fit_jointly, weighted_targets
-from models._joint_network import Hidden, Network, initial
 
-FOLDS, SEEDS, EPOCHS = 5, 5, 2
-CLASSES = tuple(f"label {i}" for i in range(8))
+SEEDS = 5
 USUAL, ALONE = "encoder again, padded to 5 s", "encoder again, true length"
 LOADER, LIMIT = "DataLoader, float32 .npy, padded", "limit: read once, and compute"
 OURS, TURN = "ours", "ours, fits in turn"
+PRODUCTS = "floor: matrix products alone"
 JOINT, ONE = "ours, {} fits jointly", "ours, one fit alone"
 
 
@@ -91,101 +85,6 @@ def run(
     return Result(tables, remarks, told | watch.facts())
 
 
-def put(folder: Path, arrays: Sequence[NDArray[Any]]) -> View:
-    """Write a cache of ``(layer, frame, channel)`` each; return all of it, labelled."""
-    layers, _, width = arrays[0].shape
-    spec = FeatureSpec("bench", {}, width, tuple(range(layers)), "float16", 0.02)
-    keys = [f"{i:064x}" for i in range(len(arrays))]
-    for at in range(0, len(arrays), SHARD):
-        part = zip(keys[at : at + SHARD], arrays[at : at + SHARD], strict=True)
-        pooled = np.zeros((layers, 2, width), np.float32)
-        blocks = {key: Block(array, pooled) for key, array in part}
-        Cache(folder).store(spec).commit(blocks, {}, "cpu")
-    labels = [CLASSES[i % len(CLASSES)] for i in range(len(keys))]
-    rows = pd.DataFrame({"waveform": keys, "id": keys, "label": labels})
-    return View(Cache(folder), rows, {}, CLASSES).require(["bench"])
-
-
-class Fits:
-    """The work: fits of some folds, by our code and by the plain loop.
-
-    Args:
-        view: of all utterances
-        paths: of the same as ``.npy`` files
-    """
-
-    def __init__(self, view: View, paths: Sequence[Path]) -> None:
-        self.view, self.paths = view, paths
-        self.layers = view.spec("bench").layers
-        self.shape = len(self.layers), view.spec("bench").n_channels
-
-    def rows(self, fold: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return which utterances are train and dev: 70 and 10 %."""
-        tenth = np.arange(len(self.view)) % 10
-        dev = (fold + 1) % 10
-        train = ~np.isin(tenth, (fold, fold + FOLDS, dev))
-        return np.flatnonzero(train), np.flatnonzero(tenth == dev)
-
-    def task(self, fold: int, seed: int, normalised: bool = False) -> Task:
-        """Return one fit."""
-        train, dev = (self.view.take(rows) for rows in self.rows(fold))
-        learnt, judged = (weighted_targets(p.y, len(CLASSES)) for p in (train, dev))
-        settings = Settings(max_epochs=EPOCHS, patience=None)
-        mean = scale = None
-        if normalised:
-            mean, scale = np.zeros(self.shape), np.full(self.shape, 1.0 + fold)
-        return Task(train, dev, learnt, judged, settings, seed, mean, scale)
-
-    def tasks(self, seeds: int, normalised: bool = False) -> list[Task]:
-        """Return the fits of all folds and some seeds."""
-        return [self.task(f, s, normalised) for f in range(FOLDS) for s in range(seeds)]
-
-    def ours(self, tasks: Sequence[Task]) -> None:
-        """Fit jointly."""
-        for _ in fit_jointly(tasks, "bench", self.layers):
-            pass
-
-    def turn(self, tasks: Sequence[Task]) -> None:
-        """Fit one after the other."""
-        for task in tasks:
-            self.ours([task])
-
-    def plain(self) -> None:
-        """Fit one by the plain loop."""
-        train, dev = (
-            loader.Files([self.paths[i] for i in rows], [i % 8 for i in rows.tolist()])
-            for rows in self.rows(0)
-        )
-        loader.fit(train, dev, self.shape, EPOCHS)
-
-    def limit(self) -> None:
-        """Read once and compute, utterances shared out among threads as in a fit."""
-        train, _ = self.rows(0)
-        n = torch.get_num_threads()
-        with threads(1), ThreadPoolExecutor(n) as pool:
-            for _ in range(EPOCHS):
-                list(pool.map(self._read_and_compute, [train[i::n] for i in range(n)]))
-
-    def _read_and_compute(self, rows: NDArray[Any]) -> None:
-        network = Network(initial(*self.shape, len(CLASSES), 0), Settings(), 0)
-        longest = int(self.view.n_frames("bench").max())
-        mixed, hidden = (
-            torch.randn(longest, self.shape[1]),
-            Hidden.make(longest, torch.float32),
-        )
-        target, into = torch.eye(len(CLASSES))[0], network.gradients[0]
-        for row in rows.tolist():
-            frames = self.view.frames("bench", row, self.layers).transpose(0, 2, 1)
-            np.bitwise_xor.reduce(frames.reshape(-1).view(np.uint64))
-            z = mixed[: frames.shape[1]]
-            network.learn(z, target, 32.0, (1, str(row)), hidden, into)
-            z.clamp_(-1, 1)
-
-    def learnt(self, tasks: Sequence[Task]) -> float:
-        """Count the utterances that fits learn from."""
-        return float(EPOCHS * sum(len(task.train) for task in tasks))
-
-
 def _encoders(geometry: str, n_files: int) -> list[Contender]:
     """Return what runs the encoder again; one file warms it up."""
     model, waves = make_untrained(geometry), _speech.utterances(n_files)
@@ -224,7 +123,8 @@ def _many(fits: Fits, seeds: int, normalised: bool, rounds: int) -> dict[str, An
     ]
     if not normalised:
         plain = Contender(LOADER, fits.plain, fits.learnt(few[:1]))
-        contenders.insert(0, plain)
+        floor = Contender(PRODUCTS, partial(fits.products, few), fits.learnt(few))
+        contenders[:0] = [plain, floor]
     jointly = JOINT.format(len(tasks))
     contenders.append(Contender(jointly, partial(fits.ours, tasks), fits.learnt(tasks)))
     taken = alternate(contenders, rounds)
@@ -254,7 +154,11 @@ def _times(told: dict[str, Any], seeds: int) -> str:
     """Say how many fits alone the fits together cost."""
     row, n = _row(told, ONE), FOLDS * seeds
     low, high = n / row["ours_is_max"], n / row["ours_is_min"]
-    return (
+    said = (
         f"{told['title']}: together they take {n / row['ours_is']:.1f} times "
         f"({low:.1f} to {high:.1f}) as long as one alone"
     )
+    for floor in (r for r in told["rows"] if r["contender"] == PRODUCTS):
+        least = n * floor["ours_is"] / row["ours_is"]
+        said += f"; their matrix products alone take {least:.1f} times as long"
+    return said

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contracts.view import View
-from models._joint_network import Gradient, Hidden, Network, initial
+from models._joint_network import Gradient, Hidden, Network, Part, initial
 from models._joint_reader import Source
 from models._joint_settings import Settings
 
@@ -126,14 +126,44 @@ class Model:
             self._total |= dict.fromkeys(batch, total)
         self._seen = 0
 
-    def learn(self, name: str, z: Tensor, hidden: Hidden, into: Gradient) -> None:
-        """Add one utterance to the gradient; arguments as of ``Network.learn``."""
-        target, total = self.targets[self.train[name]], self._total[name]
-        self.network.learn(z, target, total, (self.epoch, name), hidden, into)
+    def spans(self, names: Sequence[str]) -> Iterator[tuple[int, int]]:
+        """Yield first and end of runs of its own utterances that are in one batch."""
+        first, left = None, self._waiting[-1] - self._seen if self._waiting else 0
+        for at, name in enumerate([*names, ""]):
+            own = name in self.train
+            if first is not None and (not own or not left):
+                yield first, at
+                first = None
+            if own:
+                first = at if first is None else first
+                left = (left or self.task.settings.batch_size) - 1
 
-    def count(self) -> None:
-        """Say that an utterance was learnt from; the last one of a batch moves it."""
-        self._seen += 1
+    def learn(
+        self,
+        names: Sequence[str],
+        n_frames: Sequence[int],
+        z: Tensor,
+        hidden: Hidden,
+        into: Gradient,
+    ) -> None:
+        """Add utterances of one batch to a gradient.
+
+        Args:
+            names: of them
+            n_frames: of each
+            z: mixed frames, as of ``Network.learn``
+            hidden: places to work in
+            into: what is added to
+        """
+        parts = [
+            Part(n, self.targets[self.train[name]], (self.epoch, name))
+            for name, n in zip(names, n_frames, strict=True)
+        ]
+        self.network.learn(z, parts, self._total[names[0]], hidden, into)
+
+    def count(self, n: int) -> None:
+        """Say that n were learnt from; the last one of a batch moves the weights."""
+        self._seen += n
         if self._seen == self._waiting[-1]:
             self.step()
 

@@ -19,7 +19,7 @@ own, drawn from seed, epoch and id, whoever else is fitted and in whatever order
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -64,6 +64,20 @@ class Hidden(NamedTuple):
     def cut(self, n_frames: int) -> Hidden:
         """Return places for so many frames."""
         return Hidden(*(part[:n_frames] for part in self))
+
+
+class Part(NamedTuple):
+    """One utterance among those that are learnt from at a time.
+
+    Attributes:
+        n_frames: its own
+        target: what each class weighs ``(class,)``
+        draw: epoch and id, which dropout is drawn from
+    """
+
+    n_frames: int
+    target: Tensor
+    draw: tuple[int, str]
 
 
 class Gradient:
@@ -140,38 +154,35 @@ class Network:
     def learn(
         self,
         z: Tensor,
-        target: Tensor,
+        parts: Sequence[Part],
         total: float,
-        draw: tuple[int, str],
         hidden: Hidden,
         into: Gradient,
     ) -> None:
-        """Add one utterance to the gradient; all but that of the layer weights.
+        """Add utterances of one batch to the gradient; all but that of layer weights.
 
         Args:
-            z: mixed frames ``(frame, channel)``; afterwards it holds the gradient of
-                the loss with respect to them
-            target: what each class weighs ``(class,)``
+            z: mixed frames ``(frame, channel)`` of all of them, one after the other;
+                afterwards it holds the gradient of the loss with respect to them
+            parts: which frames are whose
             total: what the batch weighs
-            draw: epoch and id, which dropout is drawn from
             hidden: places to work in
             into: what is added to
         """
-        p, g, n = self.of, into.of, len(z)
-        h1, h2, spare = hidden.cut(n)
-        masks = self._bytes(n, draw)
+        p, g = self.of, into.of
+        h1, h2, spare = hidden.cut(len(z))
+        masks = self._masks(parts)
         torch.addmm(self.first_bias, z, p["first.weight"].t(), out=h1).clamp_(min=0)
         self._silence(h1, masks, 0, spare)
         torch.addmm(p["second.bias"], h1, self.loud_second.t(), out=h2).clamp_(min=0)
         self._silence(h2, masks, 1, spare)
-        mean = h2.sum(dim=0).mul_(self.louder / n)
-        likely = torch.addmv(p["out.bias"], p["out.weight"], mean).log_softmax(dim=0)
-        into.loss -= float(target @ likely) / total
-        to_logits = (likely.exp_().mul_(target.sum()) - target).div_(total)
-        g["out.weight"].addr_(to_logits, mean)
-        g["out.bias"].add_(to_logits)
-        to_mean = (to_logits @ p["out.weight"]).mul_(self.louder / n)
-        to_second = torch.sign(h2, out=spare).mul_(to_mean)  # h2 > 0: heard and alive
+        torch.sign(h2, out=spare)  # where heard and alive
+        at = 0
+        for part in parts:
+            own = slice(at, at + part.n_frames)
+            spare[own].mul_(self._judge(h2[own], part.target, total, into))
+            at += part.n_frames
+        to_second = spare
         g["second.weight"].addmm_(to_second.t(), h1, alpha=self.louder)
         g["second.bias"].add_(to_second.sum(dim=0))
         torch.mm(to_second, self.loud_second, out=h2)
@@ -180,6 +191,24 @@ class Network:
         g["first.bias"].add_(to_first.sum(dim=0))
         if len(self.mixture) > 1:
             torch.mm(to_first, p["first.weight"], out=z)
+
+    def _judge(self, h: Tensor, target: Tensor, total: float, into: Gradient) -> Tensor:
+        """Add what one utterance does to the output; return what each frame gets.
+
+        Args:
+            h: its second hidden layer ``(frame, 128)``
+            target: what each class weighs ``(class,)``
+            total: what the batch weighs
+            into: what is added to
+        """
+        p, g, louder = self.of, into.of, self.louder / len(h)
+        mean = h.sum(dim=0).mul_(louder)
+        likely = torch.addmv(p["out.bias"], p["out.weight"], mean).log_softmax(dim=0)
+        into.loss -= float(target @ likely) / total
+        to_logits = (likely.exp_().mul_(target.sum()) - target).div_(total)
+        g["out.weight"].addr_(to_logits, mean)
+        g["out.bias"].add_(to_logits)
+        return (to_logits @ p["out.weight"]).mul_(louder)
 
     def step(self) -> float:
         """Move the weights by the gradient of a whole batch; return its loss."""
@@ -210,13 +239,19 @@ class Network:
         own = to_mixture - to_mixture @ self.mixture
         g["weights"].copy_(a.sign() / a.abs().sum() * own)
 
-    def _bytes(self, n_frames: int, draw: tuple[int, str]) -> Tensor | None:
-        """Draw ``(hidden layer, frame, 128)``."""
+    def _masks(self, parts: Sequence[Part]) -> Tensor | None:
+        """Draw ``(hidden layer, frame, 128)``, for each utterance by itself."""
         if not self.settings.threshold:
             return None
+        drawn = [self._bytes(part.n_frames, part.draw) for part in parts]
+        return torch.from_numpy(
+            drawn[0] if len(drawn) == 1 else np.concatenate(drawn, axis=1)
+        )
+
+    def _bytes(self, n_frames: int, draw: tuple[int, str]) -> NDArray[np.uint8]:
         bits = np.random.SFC64(number("dropout", self.seed, *draw))
         drawn: NDArray[np.uint64] = bits.random_raw(2 * n_frames * WIDTH // 8)
-        return torch.from_numpy(drawn.view(np.uint8)).view(2, n_frames, WIDTH)
+        return drawn.view(np.uint8).reshape(2, n_frames, WIDTH)
 
     def _silence(self, h: Tensor, drawn: Tensor | None, i: int, spare: Tensor) -> None:
         if drawn is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from contracts.errors import RunError, listing
 from contracts.view import View
 from models._joint_network import Hidden
 from models._maps import map_facts, pinned
+
+AT_ONCE = 2  # utterances: products of 370 frames take 15 % less than twice 185
 
 
 class Source:
@@ -68,6 +71,30 @@ class Source:
             raise RunError(msg)
 
 
+class Heard(NamedTuple):
+    """Some utterances that were read.
+
+    Attributes:
+        names: of them
+        lengths: frames of each
+        frames: true values ``(layer, frame, channel)``, one after the other
+    """
+
+    names: Sequence[str]
+    lengths: Sequence[int]
+    frames: Tensor
+
+    def cut(self, span: range) -> Heard:
+        """Return neighbours among them, whose frames stay where they are."""
+        at, end = span.start, span.stop
+        first, n = sum(self.lengths[:at]), sum(self.lengths[at:end])
+        return Heard(
+            self.names[at:end],
+            self.lengths[at:end],
+            self.frames[:, first : first + n],
+        )
+
+
 class Reader:
     """What one worker reads with; its arrays are used again for every utterance.
 
@@ -80,18 +107,25 @@ class Reader:
     def __init__(self, source: Source, n_models: int, dtype: torch.dtype) -> None:
         _hush()
         self.source = source
-        size = source.longest * source.channels
+        size = AT_ONCE * source.longest * source.channels
         self._frames = torch.empty(source.n_layers * size, dtype=dtype)
         self._scaled = torch.empty(0, dtype=dtype)
         self._mixed = torch.empty(n_models * size, dtype=dtype)
-        self.hidden = Hidden.make(source.longest, dtype)
+        self.hidden = Hidden.make(AT_ONCE * source.longest, dtype)
 
-    def read(self, name: str) -> Tensor:
-        """Return true values ``(layer, frame, channel)``; the next take their place."""
-        source = self.source
-        view, row = source.places[name]
-        stored = view.frames(source.feature, row, source.layers).transpose(0, 2, 1)
-        return _place(self._frames, stored.shape).copy_(torch.from_numpy(stored))
+    def read(self, names: Sequence[str]) -> Heard:
+        """Read utterances, at most ``AT_ONCE``; the next take their place."""
+        source, stored = self.source, []
+        for name in names:
+            view, row = source.places[name]
+            values = view.frames(source.feature, row, source.layers)
+            stored.append(torch.from_numpy(values.transpose(0, 2, 1)))
+        lengths = [values.shape[1] for values in stored]
+        shape = len(stored[0]), sum(lengths), source.channels
+        frames = _place(self._frames, shape)
+        for place, value in zip(frames.split(lengths, dim=1), stored, strict=True):
+            place.copy_(value)
+        return Heard(names, lengths, frames)
 
     def scaled(self, frames: Tensor, factor: Tensor | None) -> Tensor:
         """Return frames times a factor ``(layer, 1, channel)``; None: as they are."""

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from models._joint_model import Model
 from models._joint_network import Gradient
-from models._joint_reader import Reader, Source
+from models._joint_reader import AT_ONCE, Heard, Reader, Source
 from models._joint_settings import number
 
 MIXED = 16  # models that frames are mixed for at a time: 13 of 25 on two cores
@@ -99,21 +99,31 @@ def grouped(models: Iterable[Model]) -> list[list[Model]]:
 
 def _learn(reader: Reader, models: Sequence[Model], order: Sequence[str]) -> None:
     """Train models for one epoch."""
-    groups = grouped(models)
-    for name in order:
-        for users, frames in _read(reader, groups, name, "train"):
-            _add_one(
-                reader, users, frames, name, [m.network.gradients[0] for m in users]
-            )
+    for names in _pairs(order):
+        heard = None
+        for span, users in _spans(models, names):
+            heard = reader.read(names) if heard is None else heard
+            _add_span(reader, users, heard, span)
             for model in users:
-                model.count()
+                model.count(len(span))
+
+
+def _spans(
+    models: Sequence[Model], names: Sequence[str]
+) -> Iterator[tuple[range, list[Model]]]:
+    """Yield which neighbours are learnt from at a time and by whom, in their order."""
+    found: dict[tuple[int, int], list[Model]] = {}
+    for model in models:
+        for span in model.spans(names):
+            found.setdefault(span, []).append(model)
+    for span in sorted(found):
+        yield range(*span), found[span]
 
 
 def _add(reader: Reader, names: Sequence[str], into: Gradient, model: Model) -> None:
     """Add utterances of one batch of one model to a gradient."""
-    for name in names:
-        for users, frames in _read(reader, [[model]], name, "train"):
-            _add_one(reader, users, frames, name, [into])
+    for some in _pairs(names):
+        _add_span(reader, [model], reader.read(some), range(len(some)), into)
 
 
 def _look(
@@ -121,46 +131,50 @@ def _look(
 ) -> None:
     """Let models hear their development utterances."""
     for name in names:
-        for users, frames in _read(reader, groups, name, "dev"):
-            for model, z in zip(users, _mixed(reader, users, frames), strict=True):
-                model.look(name, z, reader.hidden)
+        heard = None
+        for group in groups:
+            if users := [model for model in group if name in model.dev]:
+                heard = reader.read([name]) if heard is None else heard
+                for some, _, z in _mixed(reader, users, heard.frames):
+                    for model, own in zip(some, z, strict=True):
+                        model.look(name, own, reader.hidden)
 
 
-def _read(
-    reader: Reader, groups: Sequence[Sequence[Model]], name: str, part: str
-) -> Iterator[tuple[list[Model], Tensor]]:
-    """Yield models that have an utterance in a part, with their scaled frames."""
-    frames = None
-    for group in groups:
-        users = [model for model in group if name in getattr(model, part)]
-        if not users:
-            continue
-        frames = reader.read(name) if frames is None else frames
-        scaled = reader.scaled(frames, users[0].factor)
-        for at in range(0, len(users), MIXED):
-            yield users[at : at + MIXED], scaled
+def _pairs(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for at in range(0, len(names), AT_ONCE):
+        yield names[at : at + AT_ONCE]
 
 
-def _mixed(reader: Reader, users: Sequence[Model], frames: Tensor) -> Tensor:
-    return reader.mixed(frames, torch.stack([m.network.mixture for m in users]))
+def _mixed(
+    reader: Reader, users: Sequence[Model], frames: Tensor
+) -> Iterator[tuple[Sequence[Model], Tensor, Tensor]]:
+    """Yield some models of one factor, the frames scaled by it, and mixed for each."""
+    scaled = reader.scaled(frames, users[0].factor)
+    for at in range(0, len(users), MIXED):
+        some = users[at : at + MIXED]
+        mixtures = torch.stack([model.network.mixture for model in some])
+        yield some, scaled, reader.mixed(scaled, mixtures)
 
 
-def _add_one(
+def _add_span(
     reader: Reader,
     users: Sequence[Model],
-    frames: Tensor,
-    name: str,
-    into: Sequence[Gradient],
+    heard: Heard,
+    span: range,
+    into: Gradient | None = None,
 ) -> None:
-    """Add one utterance to the gradients of all that learn from it."""
-    mixed = _mixed(reader, users, frames)
-    for model, z, gradient in zip(users, mixed, into, strict=True):
-        model.learn(name, z, reader.hidden, gradient)
-    if len(frames) == 1:
-        return  # one layer weighs 1 whatever its weight
-    to_mixtures = torch.mm(frames.flatten(1), mixed.flatten(1).t())
-    for gradient, column in zip(into, to_mixtures.unbind(dim=1), strict=True):
-        gradient.of["weights"].add_(column)
+    """Add neighbours to the gradients of all that learn from them, or to one."""
+    own = heard.cut(span)
+    for group in grouped(users):
+        for some, scaled, mixed in _mixed(reader, group, own.frames):
+            gradients = [into or model.network.gradients[0] for model in some]
+            for model, z, gradient in zip(some, mixed, gradients, strict=True):
+                model.learn(own.names, own.lengths, z, reader.hidden, gradient)
+            if len(scaled) == 1:
+                continue  # one layer weighs 1 whatever its weight
+            to_mixtures = torch.mm(scaled.flatten(1), mixed.flatten(1).t())
+            for gradient, one in zip(gradients, to_mixtures.unbind(dim=1), strict=True):
+                gradient.of["weights"].add_(one)
 
 
 def _all(
