@@ -1,7 +1,8 @@
 """Run benches: ``python -m bench [NAME ...] [--json] [--rounds N] [--plot FILE.svg]``.
 
 Without a name all of them run. ``--saved FILE`` shows what ``--json`` once printed,
-without measuring again.
+without measuring again; given several times, what several runs printed, say of one
+bench each. ``--epochs FILE.svg`` draws seconds of an epoch, of benches that train.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as pipeline.py does
 
+from bench._epochs import plot_epochs
 from bench._plot import plot
 from bench._text import lay_out
 
@@ -27,7 +29,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="for other programs")
     parser.add_argument("--rounds", type=int, default=7, help="alternations")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw bars")
-    parser.add_argument("--saved", type=Path, metavar="FILE", help="of --json")
+    parser.add_argument("--epochs", type=Path, metavar="FILE.svg", help="draw seconds")
+    parser.add_argument(
+        "--saved", type=Path, metavar="FILE", action="append", help="of --json"
+    )
     chosen = parser.parse_args(arguments)
     names = chosen.name or NAMES
     if unknown := sorted(set(names) - set(NAMES)):
@@ -36,7 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"bad --rounds {chosen.rounds}: expected at least 1")
     told: dict[str, Any] = {}
     if chosen.saved:
-        told = json.loads(chosen.saved.read_text(encoding="utf-8"))
+        for path in chosen.saved:
+            told |= json.loads(path.read_text(encoding="utf-8"))
         names = [name for name in chosen.name or told if name in told]
     for name in names:
         if not chosen.saved:
@@ -47,9 +53,14 @@ def main(arguments: list[str] | None = None) -> None:
             print(lay_out(name, told[name]["about"], told[name]), flush=True)
     if chosen.json:
         print(json.dumps({name: told[name] for name in names}, indent=1))
-    if chosen.plot:
-        tables = [t for name in names for t in told[name]["tables"]]
-        chosen.plot.write_text(plot(tables), encoding="utf-8")
+    tables = [t for name in names for t in told[name]["tables"]]
+    for path, draw in ((chosen.plot, plot), (chosen.epochs, plot_epochs)):
+        if path:
+            try:
+                drawn = draw(tables)
+            except ValueError as error:
+                parser.error(str(error))
+            path.write_text(drawn, encoding="utf-8")
 
 
 if __name__ == "__main__":

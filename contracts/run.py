@@ -13,7 +13,8 @@ On disk::
 
 Metrics are not stored: they are recomputed from the prediction rows. A prediction row
 holds ``id``, ``fold``, ``label`` (the truth, may be empty), ``p:<label>`` per class,
-``vote:<label>`` where there are votes, ``speaker``, ``sex``, ``session``,
+``vote:<label>`` where there are votes, ``predicted:<trait>`` where a head says traits,
+``speaker``, ``sex``, ``session``,
 ``sentence``, ``corpus``, ``variant`` and ``trait:<name>``.
 """
 
@@ -41,6 +42,7 @@ from contracts.errors import RunError, listing
 
 FORMAT = 1
 PROBABILITY = "p:"
+PREDICTED = "predicted:"
 _PACKAGES = (
     "numpy",
     "scikit-learn",
@@ -52,7 +54,7 @@ _PACKAGES = (
 # what a run records but what does not make it another run
 _NOT_IDENTITY = (
     *("command", "specs", "left_out", "refused", "limited"),
-    *("versions", "machine"),
+    *("versions", "machine", "elsewhere", "derived", "conformity"),
 )
 
 
@@ -65,9 +67,11 @@ class Run:
         record: ``run.json``: ``run_id``, ``model``, ``settings`` (the head's
             parameters), ``corpus``, ``features``, ``specs`` (each ``FeatureSpec``, to
             make the features again), ``labels``, ``protocol``, ``seed``,
-            ``partial``, ``limited`` (corpus -> taken, found), ``manifest``,
+            ``conformity`` (``line``, ``cautions``), ``partial``,
+            ``limited`` (corpus -> taken, found), ``manifest``,
             ``folds``, ``left_out``, ``refused``,
-            ``versions``, ``machine``, ``command``, ``seconds``
+            ``versions``, ``machine``, ``command``, ``seconds``; of runs that no fit
+            made also ``elsewhere``, ``derived`` or ``checkpoint``: where from
     """
 
     folder: Path
@@ -104,6 +108,17 @@ class Run:
         if names := list(dict.fromkeys(v.asked for v in told if v.role == "augment")):
             said.append(f"trained on {listing(names)} too")
         said += [f"breaks {what}" for what in self.record["protocol"]["breaks"]]
+        if own := self.record.get("elsewhere"):
+            said.append(f"trained on {own['corpus']}, tested elsewhere")
+            if own["labels"] != self.record["labels"]["name"]:
+                said.append(f"learnt with labels {own['labels']}")
+        if "derived" in self.record:
+            said.append("probabilities of merged labels summed")
+        if own := self.record.get("checkpoint"):
+            said.append(str(own["caution"]))
+        said += self.record.get("conformity", {}).get("cautions", [])
+        learnt = [f["learnt"] for f in self.record["folds"]]
+        said += dict.fromkeys(one["network"] for one in learnt if "network" in one)
         return said
 
     @cached_property
@@ -118,6 +133,17 @@ class Run:
         """Probabilities ``(utterance, class)``."""
         columns = [f"{PROBABILITY}{label}" for label in self.classes]
         return self.predictions[columns].to_numpy(np.float64)
+
+    @property
+    def thresholds(self) -> NDArray[np.float64] | None:
+        """Thresholds ``(utterance,)`` that the folds chose; None where none did.
+
+        A class with a higher probability is in the predicted set.
+        """
+        if not self.record.get("threshold"):  # what is derived copies facts of folds
+            return None
+        chosen = {f["index"]: f["chosen"]["threshold"] for f in self.record["folds"]}
+        return self.predictions["fold"].map(chosen).to_numpy(np.float64)
 
     def history(self, fold: int) -> list[dict[str, float]]:
         """Return one entry per epoch of one fold."""

@@ -12,6 +12,7 @@ from contracts.errors import RunError, listing
 from contracts.job import Job
 from contracts.manifest import TRAIT, VOTE, manifest_hash
 from contracts.run import (
+    PREDICTED,
     PROBABILITY,
     Run,
     RunWriter,
@@ -23,12 +24,17 @@ from contracts.run import (
 from contracts.terminal import progress, say
 from contracts.view import View
 from evaluation._fits import draws, fits
+from evaluation.conformity import facts
 from evaluation.folds import Fold, folds_hash
 from evaluation.question import Question
 from evaluation.search import Search, choose
 from evaluation.settings import needs_dev
+from evaluation.tempering import After, settle, tempered
+from evaluation.thresholds import refuse_voteless
+from evaluation.unheard import Unheard, prepared
 
 KEPT = ("id", "corpus", "speaker", "sex", "session", "sentence", "variant", "label")
+NOTHING = After()
 
 
 def settings_of(
@@ -37,6 +43,7 @@ def settings_of(
     head: Any,
     seed: int,
     search: Search | None = None,
+    after: After = NOTHING,
 ) -> dict[str, Any]:
     """Collect what a run's identity is made of, and what else its record holds."""
     view, plan = question.view, question.protocol
@@ -74,10 +81,12 @@ def settings_of(
         },
         **({"variants": variants} if variants else {}),
         **({"search": _as_json(search.facts)} if search else {}),
+        **after.facts,
         "specs": [s.to_json() for s in specs],
         "limited": _as_json(question.limited),
         "left_out": [list(x) for x in view.left_out],
         "refused": [list(x) for x in question.refused],
+        "conformity": facts(plan, question.counts["name"], seed, view.speakers),
         "versions": versions(),
         "machine": machine(),
         "command": command(),
@@ -101,6 +110,7 @@ def run_head(
     runs: Path,
     rerun: bool = False,
     search: Search | None = None,
+    after: After = NOTHING,
 ) -> list[Run]:
     """Fit one head on every fold and seed that is not done yet.
 
@@ -112,12 +122,14 @@ def run_head(
         runs: folder of all runs
         rerun: forget finished runs of the same identity
         search: settings to choose in each fold, on its training speakers
+        after: what else to choose in each fold, on its training speakers
 
     Returns:
         one run per seed
 
     Raises:
-        RunError: if the head needs development speakers and a fold has none
+        RunError: if the head needs development speakers and a fold has none, or a
+            threshold is asked for where nobody voted
     """
     without = [f.index for f in question.folds if not len(f.dev)]
     if needs_dev(head) and without:
@@ -127,11 +139,14 @@ def run_head(
             "Choose another protocol, or a head that needs none"
         )
         raise RunError(msg)
+    if after.threshold:
+        refuse_voteless(question.folds, list(question.view.cards))
     out: dict[int, Run] = {}
     with ExitStack() as ended:
         writers = {}
         for seed in seeds:
-            writer = RunWriter(runs, settings_of(question, model, head, seed, search))
+            asked = settings_of(question, model, head, seed, search, after)
+            writer = RunWriter(runs, asked)
             if writer.finished and not rerun:
                 say(f"{writer.run_id}: finished before, not run again (--rerun does)")
                 out[seed] = read_run(writer.final)
@@ -143,7 +158,7 @@ def run_head(
             writers[seed] = writer
         if len(writers) > 1 and not draws(head):
             say(f"{model} draws nothing: seeds {listing(writers)} are equal fits")
-        _fit_all(question, model, head, writers, search)
+        _fit_all(question, model, head, writers, search, after)
         out |= {seed: writer.finish() for seed, writer in writers.items()}
     return [out[seed] for seed in seeds]
 
@@ -154,6 +169,7 @@ def _fit_all(
     head: Any,
     writers: Mapping[int, RunWriter],
     search: Search | None,
+    after: After,
 ) -> None:
     """Fit every fold and seed that is not done, and keep each as it ends."""
     jobs, searched = [], {}
@@ -168,10 +184,17 @@ def _fit_all(
                 searched[seed, job.fold] = _as_json(told)
             jobs.append(job)
     folds = {fold.index: fold for fold in question.folds}
+    given: dict[tuple[int, int], View | Unheard] = {}
+    if after:
+        jobs, by = prepared(jobs, folds)
+        given = {(j.seed, j.fold): one for j, one in zip(jobs, by, strict=True)}
     with progress(model, len(jobs), "folds") as advance:
         for job, fitted, facts in fits(head, jobs):
-            more = searched.get((job.seed, job.fold), {}) | facts
-            _save(writers[job.seed], folds[job.fold], job, fitted, more)
+            key = job.seed, job.fold
+            more = searched.get(key, {}) | facts
+            own = settle(fitted, given[key], after) if after else {}
+            ready = tempered(fitted, own.get("temperature"))
+            _save(writers[job.seed], folds[job.fold], job, ready, more, own)
             advance(1)
 
 
@@ -198,15 +221,19 @@ def _save(
     job: Job,
     fitted: Any,
     more: Mapping[str, Any],
+    settled: Mapping[str, float],
 ) -> None:
     facts = fold.facts | dict(more)
     found = dict(more.get("searched", {}).get("settings", {}))
     facts |= {
         "refitted": job.dev is None and bool(len(fold.dev)),
         "learnt": getattr(fitted, "learnt_", {}),
-        "chosen": found | getattr(fitted, "chosen_", {}),
+        "chosen": found | getattr(fitted, "chosen_", {}) | dict(settled),
     }
     rows = prediction_rows(job.test, fitted.predict_proba(job.test), fold.index)
+    if names := [f"{PREDICTED}{trait}" for trait in getattr(job.head, "traits", ())]:
+        said = pd.DataFrame(fitted.predict_traits(job.test), rows.index, names)
+        rows = pd.concat([rows, said], axis=1)
     writer.save_fold(facts, rows, getattr(fitted, "history_", []), fitted.save)
 
 

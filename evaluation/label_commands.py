@@ -89,7 +89,7 @@ def _suggest_arguments(parser: ArgumentParser) -> None:
 def suggest(chosen: Namespace) -> int:
     """Propose merges of labels that are taken for each other in development."""
     from evaluation import _label_suggestion, _label_suggestion_text
-    from evaluation.commands import question_text
+    from evaluation.asking import question_text
 
     _refuse_early(chosen)
     question, name, head, summary = _asked(chosen)
@@ -140,7 +140,7 @@ def _asked(chosen: Namespace) -> tuple[Question, str, Any, str]:
     from contracts.cache import Cache
     from contracts.run import read_run
     from evaluation import settings
-    from evaluation.commands import numbers
+    from evaluation.asking import numbers
     from evaluation.question import ask, choose_corpora
 
     cache = Cache(chosen.cache)

@@ -4,7 +4,12 @@ UAR (unweighted average recall, papers also write UA) is the mean recall of the
 classes, WAR (weighted average recall, WA) is accuracy, F1 is the unweighted mean over
 classes. A class with no utterance in the truth has no recall: it is left out of UAR,
 as a recall of nothing does not exist, and counts as F1 0 when it was predicted or
-listed, as scikit-learn does with ``zero_division=0``.
+listed, as scikit-learn does with ``zero_division=0``. Precision is likewise 0 for a
+class that is never predicted, and its mean is over the whole label list.
+
+Wherever probabilities are ordered, of equal ones the first class in the label list
+goes first. Top-2 accuracy follows that rule at its edge too: of classes that tie for
+the second place the first in the list has it.
 """
 
 from collections.abc import Sequence
@@ -14,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts import variant
+from contracts.manifest import votes
 from contracts.run import Run
 
 
@@ -71,9 +77,58 @@ class Scores:
         """Mean F1 over the whole label list."""
         return float(self.f1_per_class.mean())
 
+    @property
+    def mean_precision(self) -> float:
+        """Mean precision over the whole label list."""
+        return float(self.precision.mean())
+
     def headline(self) -> dict[str, float]:
         """Return ``uar``, ``war`` and ``f1``."""
         return {"uar": self.uar, "war": self.war, "f1": self.f1}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a run was asked and what it answered; variants are not in it.
+
+    Attributes:
+        labels: the label list
+        truth: ``(utterance,)`` positions in the label list, -1 for no label
+        probabilities: ``(utterance, class)``
+        speakers: ``(utterance,)``, ``""`` for unknown
+        votes: annotators' shares ``(utterance, class)``, rows of zeros where an
+            utterance has none; None where the run knows of no votes
+    """
+
+    labels: tuple[str, ...]
+    truth: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    speakers: NDArray[np.object_]
+    votes: NDArray[np.float64] | None
+
+
+def answers(run: Run) -> Answers:
+    """Read the prediction rows of a run as arrays, folds one after the other."""
+    chosen = (run.predictions["variant"] == "").to_numpy()
+    rows = run.predictions[chosen]
+    shares = votes(rows)
+    if shares is not None:
+        shares = shares.reindex(columns=list(run.classes), fill_value=0.0)
+    return Answers(
+        run.classes,
+        label_codes(rows["label"].to_numpy(object), run.classes),
+        run.probabilities[chosen],
+        rows["speaker"].to_numpy(object),
+        None if shares is None else shares.to_numpy(np.float64),
+    )
+
+
+def label_codes(
+    truth: Sequence[str] | NDArray[np.object_], labels: Sequence[str]
+) -> NDArray[np.int64]:
+    """Return positions in the label list ``(utterance,)``, -1 for what is not in it."""
+    codes = {label: i for i, label in enumerate(labels)}
+    return np.array([codes.get(t, -1) for t in truth], np.int64)
 
 
 def _ratio(
@@ -96,13 +151,56 @@ def score(
         probabilities: ``(utterance, class)``; of equal ones the first class is taken
         labels: the classes, in the order of the columns
     """
-    codes = {label: i for i, label in enumerate(labels)}
-    known = np.array([t in codes for t in truth], bool)
-    true = np.array([codes[t] for t in np.asarray(truth, object)[known]], np.int64)
+    codes = label_codes(truth, labels)
+    known = codes >= 0
+    true = codes[known]
     guess = np.asarray(probabilities)[known].argmax(axis=1) if known.any() else true
     confusion = np.zeros((len(labels), len(labels)), np.int64)
     np.add.at(confusion, (true, guess), 1)
     return Scores(tuple(labels), confusion)
+
+
+def classes_before(
+    truth: NDArray[np.int64], probabilities: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Count the classes that go before the right one ``(utterance,)``.
+
+    Args:
+        truth: positions of the right classes ``(utterance,)``
+        probabilities: ``(utterance, class)``; of equal ones the first class goes first
+    """
+    of_truth = np.take_along_axis(probabilities, truth[:, None], axis=1)
+    earlier = np.arange(probabilities.shape[1]) < truth[:, None]
+    before = (probabilities > of_truth) | ((probabilities == of_truth) & earlier)
+    return np.asarray(before.sum(axis=1), np.int64)
+
+
+def top_k(
+    truth: NDArray[np.int64], probabilities: NDArray[np.float64], k: int = 2
+) -> float:
+    """Return the share of utterances whose class is among the k likeliest.
+
+    scikit-learn's ``top_k_accuracy_score`` is the same but lets the last of equal
+    classes go first; the two agree where nothing ties, or on turned columns.
+
+    Args:
+        truth: positions in the label list ``(utterance,)``; -1, no label, counts not
+        probabilities: ``(utterance, class)``
+        k: how many classes may be named
+
+    Returns:
+        a share; NaN where no utterance has a label
+    """
+    known = truth >= 0
+    if not known.any():
+        return float("nan")
+    return float((classes_before(truth[known], probabilities[known]) < k).mean())
+
+
+def top_k_of(run: Run, k: int = 2) -> float:
+    """Return the top-k accuracy of a run, folds pooled; variants do not count."""
+    rows = answers(run)
+    return top_k(rows.truth, rows.probabilities, k)
 
 
 def score_run(run: Run, mask: NDArray[np.bool_] | None = None) -> Scores:

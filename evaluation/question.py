@@ -136,7 +136,7 @@ def with_variants(
 def ask(
     view: View,
     labels: str | None,
-    protocol: str | None,
+    protocol: str | Protocol | None,
     wanted: Sequence[int] | None = None,
     drop_duplicates: bool = False,
 ) -> Question:
@@ -145,7 +145,7 @@ def ask(
     Args:
         view: utterances of a cache and variants, features pinned where they matter
         labels: name of a label map; None: the corpora's own
-        protocol: name of a protocol; None: the corpora's own
+        protocol: name of a protocol, or one made for this; None: the corpora's own
         wanted: indices of the folds; None: all
         drop_duplicates: keep only the first utterance of every waveform
 
@@ -154,7 +154,9 @@ def ask(
     """
     label_map = choose_labels(view, labels)
     counts = label_map.counts(protocols.originals(view).manifest)
-    plan = protocols.get(protocol or protocols.default(view))
+    plan = protocol
+    if not isinstance(plan, Protocol):
+        plan = protocols.get(plan or protocols.default(view))
     mapped, refused = protocols.placeable(plan, view.relabel(label_map))
     if drop_duplicates:
         again = mapped.manifest["waveform"].duplicated().to_numpy()

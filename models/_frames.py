@@ -13,8 +13,10 @@ from torch import Tensor
 from contracts.errors import CacheError, RunError
 from contracts.view import View
 from models import _normalisation as norms
+from models._device import choose
 from models._maps import map_facts, read_maps
 from models._network import Inputs, Reader
+from models._resident import Resident, resident
 from models._sampling import without_channels, without_run
 from models._training import TorchHead
 
@@ -27,13 +29,17 @@ class Frames:
         layers: which are read
         norm: None: numbers as they are stored
         means: whether each utterance is one frame, the mean of its own
+        chosen: which frames of each utterance are read
+        kept: where frames stay once they are read; None: nowhere
     """
 
     view: View
     feature: str
     layers: Sequence[int]
     norm: norms.Norm | None
-    means: bool = False
+    means: bool
+    chosen: slice
+    kept: Resident | None = None
 
     def read(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Return maps ``(utterance, layer, frame, channel)``, lengths ``(utterance,)``.
@@ -45,7 +51,8 @@ class Frames:
             maps = torch.from_numpy(told[:, :, 0][:, :, None].copy())
             lengths = torch.ones(len(rows), dtype=torch.int64)
         else:
-            maps, lengths = read_maps(self.view, self.feature, rows, self.layers)
+            asked = self.feature, rows, self.layers, self.chosen
+            maps, lengths = read_maps(self.view, *asked, self.kept)
         if self.norm is not None:
             maps = self.norm.apply(maps, lengths, rows)
         return maps, lengths
@@ -109,7 +116,14 @@ class FrameHead(TorchHead):
         elif self.how(position) == "speaker":
             enrolled = getattr(self, "enrolled_", {}).get(position, {})
             norm = norms.norm_of_speakers(view, feature, layers, enrolled)
-        return Frames(view, feature, layers, norm, self.takes_means())
+        means = self.takes_means()
+        device = choose(self.device)
+        kept = None if means else resident(view, feature, layers, device)
+        return Frames(view, feature, layers, norm, means, self.chosen_frames(), kept)
+
+    def chosen_frames(self) -> slice:
+        """Return which frames of an utterance the network is handed: all of them."""
+        return slice(None)
 
     def takes_means(self) -> bool:
         """Whether the network is handed means over time in place of frames."""

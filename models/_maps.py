@@ -11,6 +11,7 @@ from torch import Tensor
 
 from contracts.errors import CacheError
 from contracts.view import View
+from models._resident import Resident
 
 
 def pinned(view: View, features: Sequence[str]) -> View:
@@ -63,15 +64,38 @@ def map_facts(
 
 
 def read_maps(
-    view: View, feature: str, rows: Sequence[int], layers: Sequence[int]
+    view: View,
+    feature: str,
+    rows: Sequence[int],
+    layers: Sequence[int],
+    chosen: slice,
+    kept: Resident | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Read utterances from the cache's memory map, padded to the longest with zeros.
 
+    Args:
+        view: utterances
+        feature: one with frames
+        rows: positions of utterances in the view
+        layers: which are read
+        chosen: which frames of each utterance; none but these are read
+        kept: where they stay once they are read; None: nowhere
+
     Returns:
-        maps ``(utterance, layer, frame, channel)`` in the stored dtype, and their
-        numbers of frames ``(utterance,)``
+        maps ``(utterance, layer, frame, channel)`` in the stored dtype, where they are
+        kept, and their numbers of frames ``(utterance,)``
     """
-    read = [view.frames(feature, row, layers).transpose(0, 2, 1) for row in rows]
+    if kept is not None:
+        there = [kept.block(view, feature, row, layers, chosen) for row in rows]
+        sizes = [one.shape[1] for one in there]
+        size = len(there), there[0].shape[0], max(sizes), there[0].shape[2]
+        padded = torch.zeros(size, dtype=there[0].dtype, device=kept.device)
+        for own, one in zip(padded, there, strict=True):
+            own[:, : one.shape[1]] = one
+        return padded, torch.tensor(sizes)
+    read = [
+        view.frames(feature, row, layers).transpose(0, 2, 1)[:, chosen] for row in rows
+    ]
     n_frames = [block.shape[1] for block in read]
     shape = (len(read), read[0].shape[0], max(n_frames), read[0].shape[2])
     maps = np.zeros(shape, read[0].dtype)

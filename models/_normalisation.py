@@ -46,8 +46,10 @@ class Norm(NamedTuple):
         """Return maps ``(utterance, layer, frame, channel)`` in float32, mean 0.
 
         What is no number becomes the mean, as does padding. A layer at a time, which
-        the processor's cache holds.
+        the processor's cache holds; on a GPU all at once.
         """
+        if maps.device.type != "cpu":
+            return self.at_once(maps, lengths, rows)
         out = torch.zeros(maps.shape)
         for row, one, into, n in zip(rows, maps, out, lengths.tolist(), strict=True):
             group = self.group[row]
@@ -57,6 +59,14 @@ class Norm(NamedTuple):
             if not self.whole[row]:
                 into.nan_to_num_(nan=0.0)
         return out
+
+    def at_once(self, maps: Tensor, lengths: Tensor, rows: Sequence[int]) -> Tensor:
+        """Return what ``apply`` returns, in few steps over all of it."""
+        group = self.group[list(rows)]
+        mean, scale = (x[group].to(maps.device) for x in (self.mean, self.scale))
+        out = (maps.float() - mean[:, :, None]).div_(scale[:, :, None]).nan_to_num_(0.0)
+        behind = torch.arange(maps.shape[2]) >= lengths[:, None]
+        return out.masked_fill_(behind[:, None, :, None].to(maps.device), 0.0)
 
 
 def spread_of(view: View, feature: str, layers: Sequence[int] | None) -> Spread:

@@ -44,7 +44,7 @@ def without_channels(maps: Tensor, share: float, draw: np.random.Generator) -> T
     if not share:
         return maps
     kept = draw.random((len(maps), 1, 1, maps.shape[3])) >= share
-    return maps * torch.from_numpy(kept / (1 - share)).to(maps.dtype)
+    return maps * torch.from_numpy(kept / (1 - share)).to(maps.device, maps.dtype)
 
 
 def without_run(

@@ -16,8 +16,8 @@ from contracts.errors import CacheError
 
 BLOCKS = ((24, 24), (48, 48), (96, 96, 96), (192, 192, 192))
 POOL = 3  # of every max-pooling, in both directions
+SMALLEST = POOL ** len(BLOCKS)  # 81 frames or channels, of which one place is left
 GRID = (3, 9)  # frames and channels of the last map
-N_PLACES = BLOCKS[-1][-1] * GRID[0] * GRID[1]  # 5184
 
 
 class Convolutions(nn.Module):
@@ -85,15 +85,26 @@ class Convolutions(nn.Module):
 
 
 class Trunk(Convolutions):
-    """The convolutions of VGG, four blocks that end in a map of 3 x 9 places."""
+    """The convolutions of VGG, four blocks that end in a map of 3 x 9 places.
+
+    Args:
+        n_maps: maps that come in
+        grid: frames and channels of the last map; another one is another network
+    """
+
+    def __init__(self, n_maps: int, grid: tuple[int, int] = GRID) -> None:
+        super().__init__(n_maps)
+        self.grid = grid
+        self.n_places = BLOCKS[-1][-1] * grid[0] * grid[1]  # 5184 as published
 
     def forward(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return what was found at each place ``(utterance, 192 * 3 * 9)``.
+        """Return what was found at each place ``(utterance, place)``.
 
         Arguments and errors are those of ``ends``.
         """
         ends = self.ends(maps, lengths)
-        return torch.stack([F.adaptive_avg_pool2d(end, GRID).flatten() for end in ends])
+        pooled = [F.adaptive_avg_pool2d(end, self.grid).flatten() for end in ends]
+        return torch.stack(pooled)
 
 
 def _lengthened(one: Tensor, least: int) -> Tensor:

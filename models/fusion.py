@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from contracts.errors import RunError
 from contracts.published import Published
 from contracts.view import View
-from models._frames import FrameHead
 from models._maps import map_facts
 from models._network import Inputs, Reader
 from models._tables import matrix, spread, standardised
-from models._trunk import N_PLACES, Trunk
+from models._trunk import GRID, Trunk
+from models._trunk_head import TrunkHead
 
 PUBLISHED = (
     Published(
@@ -50,10 +50,11 @@ class Fusion(nn.Module):
         n_layers: int = 12,
         n_functionals: int = 88,
         dropout: float = 0.1,
+        grid: tuple[int, int] = GRID,
     ) -> None:
         super().__init__()
-        self.trunk = Trunk(n_layers)
-        self.maps = nn.Linear(N_PLACES, 64)
+        self.trunk = Trunk(n_layers, grid)
+        self.maps = nn.Linear(self.trunk.n_places, 64)
         self.functionals = nn.Linear(n_functionals, 64)
         self.joint = nn.Linear(128, 64)
         self.dropout = nn.Dropout(dropout)
@@ -77,8 +78,12 @@ class Fusion(nn.Module):
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class Head(FrameHead):
-    """VGG on maps, beside functionals; options as of ``TorchOptions``.
+class Head(TrunkHead):
+    """VGG on maps, beside functionals; options as of ``TorchOptions``, ``TrunkHead``.
+
+    1,425,016 parameters with 12 layers of 768 channels, 88 functionals and 8 labels.
+    Options that take fewer frames make another network, such as ``max_frames=184``
+    (1,314,424) or ``frame_stride=2`` (1,203,832).
 
     Functionals are always standardised over train, whatever ``normalise`` says.
 
@@ -88,9 +93,6 @@ class Head(FrameHead):
     """
 
     features: Sequence[str] = ("wav2vec2", "egemaps")
-    lr: float = 1e-5
-    batch_size: int = 25
-    clip_norm: float | None = 10.0
 
     def _kinds(self, view: View) -> tuple[str, list[str]]:
         """Return the frame feature and the table features."""
@@ -123,7 +125,7 @@ class Head(FrameHead):
     def build(self, n_labels: int, facts: dict[str, Any]) -> nn.Module:
         """Return the network."""
         sizes = facts["n_layers"], facts["n_functionals"]
-        return Fusion(n_labels, *sizes, dropout=self.dropout)
+        return Fusion(n_labels, *sizes, dropout=self.dropout, grid=self.grid)
 
     def reader(self, view: View) -> Reader:
         """Return what reads functionals, maps and lengths."""

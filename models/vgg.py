@@ -15,6 +15,8 @@ it). Here speakers held out of train choose the epoch.
 Any length is accepted: the last map is pooled to 3 x 9, which changes nothing at the
 published 263 frames of 768 channels, and what a batch is padded with is never looked
 at (``models/_trunk.py``). An utterance under 81 frames is lengthened to 81 by zeros.
+``frame_stride`` and ``max_frames`` make other, smaller networks, which are quicker and
+not the published one (``models/_trunk_head.py``).
 """
 
 from dataclasses import dataclass
@@ -24,8 +26,8 @@ import torch.nn.functional as F  # noqa: N812 - torch's own idiom
 from torch import Tensor, nn
 
 from contracts.published import Published
-from models._frames import FrameHead
-from models._trunk import N_PLACES, Trunk
+from models._trunk import GRID, Trunk
+from models._trunk_head import TrunkHead
 
 PUBLISHED = (
     Published(
@@ -41,11 +43,15 @@ class VGG(nn.Module):
     """Trunk, one hidden layer, logits."""
 
     def __init__(
-        self, n_labels: int = 8, n_layers: int = 12, dropout: float = 0.1
+        self,
+        n_labels: int = 8,
+        n_layers: int = 12,
+        dropout: float = 0.1,
+        grid: tuple[int, int] = GRID,
     ) -> None:
         super().__init__()
-        self.trunk = Trunk(n_layers)
-        self.hidden = nn.Linear(N_PLACES, 64)
+        self.trunk = Trunk(n_layers, grid)
+        self.hidden = nn.Linear(self.trunk.n_places, 64)
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(64, n_labels)
 
@@ -57,13 +63,14 @@ class VGG(nn.Module):
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class Head(FrameHead):
-    """VGG on maps of all layers; options as of ``TorchOptions``."""
+class Head(TrunkHead):
+    """VGG on maps of all layers; options as of ``TorchOptions`` and ``TrunkHead``.
 
-    lr: float = 1e-5
-    batch_size: int = 25
-    clip_norm: float | None = 10.0
+    1,411,064 parameters with 12 layers of 768 channels and 8 labels. Options that
+    take fewer frames make another network, such as ``max_frames=184`` (1,300,472) or
+    ``frame_stride=2`` (1,189,880).
+    """
 
     def build(self, n_labels: int, facts: dict[str, Any]) -> nn.Module:
         """Return the network."""
-        return VGG(n_labels, facts["n_layers"], self.dropout)
+        return VGG(n_labels, facts["n_layers"], self.dropout, self.grid)

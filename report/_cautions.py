@@ -6,6 +6,8 @@ from typing import Any
 from contracts.errors import listing
 from contracts.run import Run
 from contracts.terminal import count
+from evaluation.conformity import OURS, of_run
+from evaluation.protocols import PROTOCOLS
 
 FEW_SPEAKERS = 8
 
@@ -19,6 +21,13 @@ def cautions(
         rows: as ``results`` returns them
         runs: what the rows were made from
     """
+    return careful(rows, runs) + _always(rows)
+
+
+def careful(
+    rows: Sequence[Mapping[str, Any]], runs: Sequence[Run]
+) -> list[tuple[str, str]]:
+    """Return the cautions that not every page has to give."""
     out = []
     if untrained := [r for r in rows if r["untrained"]]:
         out.append(
@@ -55,7 +64,22 @@ def cautions(
         if fold["learnt"].get("warning")
     }
     out += [("Transductive", sentence) for sentence in sorted(told)]
-    return out + _small(rows) + _lost(rows, runs) + _always(rows)
+    out += _conformity(runs)
+    return out + _small(rows) + _lost(rows, runs)
+
+
+def _conformity(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """Say what of a published protocol is kept, and whose corpus has few speakers."""
+    told = [(run, of_run(run, PROTOCOLS)) for run in runs]
+    lines = {
+        f"{run.record['protocol']['name']}: {facts['line']}."
+        for run, facts in told
+        if facts["line"] not in ("", OURS)
+    }
+    few = {sentence for _, facts in told for sentence in facts["cautions"]}
+    return [("Protocol and its source", line) for line in sorted(lines)] + [
+        ("Corpus of few speakers", f"{sentence}.") for sentence in sorted(few)
+    ]
 
 
 def _models(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -122,10 +146,23 @@ def _always(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
         (
             "Spread over folds",
             "The ± is the standard deviation over folds: how much one group of test "
-            "speakers differs from the next. It is no confidence interval, and two "
-            "models whose ranges overlap may still differ.",
-        )
+            "speakers differs from the next. It is no confidence interval.",
+        ),
+        (
+            "Intervals",
+            "95 %, from drawing the test speakers again, never single utterances. Two "
+            "models whose intervals overlap may still differ: the column “Against” "
+            "compares them on the same utterances.",
+        ),
     ]
+    if len(rows) > 1:
+        out.append(
+            (
+                "The first of many",
+                "The first row of a box is the best of its rows on the very numbers "
+                "that are shown, so expect a little less of it on other speakers.",
+            )
+        )
     if rows and all(len(r["seeds"]) == 1 for r in rows):
         out.append(
             (

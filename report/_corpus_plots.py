@@ -15,7 +15,7 @@ N_COLUMNS = 120  # more speakers than this are not drawn one by one
 
 def tone(share: float) -> str:
     """Name the ink that is read on a cell of this share, in light and in dark."""
-    return "low" if share < 0.57 else "mid" if share < 0.72 else "high"
+    return "low" if share < 0.52 else "mid" if share < 0.7 else "high"
 
 
 def corpus_view(facts: Mapping[str, Any]) -> dict[str, Any]:

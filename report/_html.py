@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -11,23 +12,26 @@ from markupsafe import Markup
 from contracts.terminal import count
 from report._corpus_plots import worst
 from report._run import anchor
-from report._words import percent, short_names, told
+from report._words import ends, percent, short_names, told
 
 HERE = Path(__file__).resolve().parent
 
 
-def write_html(template: str, out: Path, **facts: object) -> Path:
+def write_html(
+    template: str, out: Path, scripts: Sequence[str] = ("page.js",), **facts: object
+) -> Path:
     """Write a page that opens without a network.
 
     Args:
         template: file in this folder that extends ``_base.html.j2``
         out: the file; its folder is made where it is not there
+        scripts: files in this folder that the page runs
         facts: what the template shows
 
     Returns:
         ``out``
     """
-    script = (HERE / "page.js").read_text(encoding="utf-8")
+    script = "".join((HERE / name).read_text(encoding="utf-8") for name in scripts)
     html = (
         _environment()
         .get_template(template)
@@ -59,6 +63,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (percent, told, count, anchor, short_names, worst)
+    filters = (percent, ends, told, count, anchor, short_names, worst)
     environment.filters |= {f.__name__: f for f in filters}
     return environment

@@ -1,4 +1,4 @@
-"""Plots of runs: folds, speakers, epochs, layers."""
+"""Plots of runs: speakers, layers; histograms."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -12,72 +12,6 @@ from report._words import percent
 
 MARKS = {"female": "circle", "male": "square"}
 N_SPEAKERS = 100  # more than this many are drawn as a histogram
-
-
-def fold_dots(rows: Sequence[Mapping[str, Any]]) -> Markup:
-    """Draw UAR per row: a dot per fold, a diamond for the pooled value, chance."""
-    width, left, right, top, step = 440.0, 4.0, 50.0, 34.0, 38.0
-    chance = float(rows[0]["chance"])
-    seen: list[float] = [
-        u for r in rows for us in r["fold_uars"] for u in us if not math.isnan(u)
-    ]
-    seen += [r["uar"] for r in rows if not math.isnan(r["uar"])]
-    low = math.floor(min([chance, *seen]) * 10 - 0.2) / 10
-    high = min(1.0, math.ceil(max([chance, *seen]) * 10 + 0.2) / 10)
-    low = max(0.0, low)
-    bottom = top + step * len(rows)
-
-    def place(value: float) -> float:
-        return left + 8 + (value - low) / (high - low) * (width - left - right - 16)
-
-    out: list[Markup] = []
-    for tick in ticks(low, high, 6):
-        out.append(line(place(tick), top, place(tick), bottom, "grid"))
-        out.append(
-            text(place(tick), bottom + 16, f"{100 * tick:.0f}", "tick", "middle")
-        )
-    out.append(line(place(chance), top - 6, place(chance), bottom, "chance"))
-    anchor = "start" if place(chance) < width / 2 else "end"
-    said = f"chance {percent(chance)}"
-    out.append(text(place(chance) - 4, top - 11, said, "tick chance-text", anchor))
-    out.append(text(width - right - 8, bottom + 33, "UAR in %", "tick", "end"))
-    for i, row in enumerate(rows):
-        out += _fold_row(row, top + step * i, place, width)
-    best = rows[0]
-    label = (
-        f"UAR of {count(len(rows), 'row')}: a dot for each fold and a diamond for all "
-        f"folds pooled. First: {best['model']}, {percent(best['uar'])} %. "
-        f"Chance is {percent(chance)} %. The table holds the same numbers."
-    )
-    return drawing(width, bottom + 40, label, out, "folds")
-
-
-def row_name(row: Mapping[str, Any]) -> str:
-    """Name a row of results in one line."""
-    differs = ", ".join(f"{k}={v}" for k, v in row["differs"].items())
-    words = [row["model"], " + ".join(row["features"]), differs]
-    return " · ".join(word for word in words if word)
-
-
-def _fold_row(
-    row: Mapping[str, Any], y: float, place: Callable[[float], float], width: float
-) -> list[Markup]:
-    middle = y + 26
-    weak = " weak" if row["partial"] or row["untrained"] else ""
-    out = [text(4, y + 13, clip(row_name(row), 58), "name halo")]
-    if not math.isnan(row["fold_min"]):
-        ends = place(row["fold_min"]), place(row["fold_max"])
-        out.append(line(ends[0], middle, ends[1], middle, "range"))
-    for seed, uars in zip(row["seeds"], row["fold_uars"], strict=True):
-        for fold, uar in enumerate(uars):
-            if not math.isnan(uar):
-                said = f"fold {row['folds'][fold]}, seed {seed}: {percent(uar)} %"
-                out.append(mark("circle", place(uar), middle, f"dot{weak}", said))
-    if not math.isnan(row["uar"]):
-        said = f"all folds pooled: {percent(row['uar'])} %"
-        out.append(mark("diamond", place(row["uar"]), middle, f"pooled{weak}", said, 5))
-    out.append(text(width - 2, middle + 4, percent(row["uar"]), "value", "end"))
-    return out
 
 
 def speaker_dots(speakers: Sequence[Mapping[str, Any]], uar: float) -> Markup:

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts.run import Run
-from evaluation.metrics import Scores, per_variant, score_run
+from evaluation.metrics import Scores, score_run
+from evaluation.uncertainty import RECALL, Interval, intervals
+from report._certainty import certainty
 from report._corpus_plots import tone
 from report._curves import curves
 from report._plots import layers, speaker_dots
 from report._scores import fold_scores, part_scores
+from report._studies import gap_views, robustness_view
 from report._svg import clip
+from report._votes import votes_view
 from report.results import feature_name
 
 N_LISTED = 50
@@ -24,8 +28,16 @@ def anchor(run_id: str) -> str:
     return "run-" + re.sub(r"[^A-Za-z0-9_-]+", "-", run_id)
 
 
-def run_view(run: Run) -> dict[str, Any]:
-    """Collect what the page shows of one run."""
+def run_view(
+    run: Run, with_gaps: bool = True, sure: Mapping[str, Interval] | None = None
+) -> dict[str, Any]:
+    """Collect what the page shows of one run.
+
+    Args:
+        run: a finished run
+        with_gaps: whether groups of utterances are compared, which takes half a second
+        sure: the intervals of its scores; None: made here
+    """
     record, whole, folds = run.record, score_run(run), fold_scores(run)
     speakers = _speakers(run)
     left_out = [(str(i), str(why)) for i, why in record["left_out"]]
@@ -35,10 +47,13 @@ def run_view(run: Run) -> dict[str, Any]:
         "warnings": run.warnings,
         "features": [(feature_name(f), f) for f in record["features"]],
         "scores": whole,
-        "under": sorted(per_variant(run).items(), key=lambda one: one[1].uar),
+        "robust": robustness_view(run),
+        "gaps": gap_views(run) if with_gaps else [],
         "n_labels": len(run.classes),
         "confusion": _confusion(whole),
-        "per_class": _per_class(whole),
+        "per_class": _per_class(whole, sure or intervals([run])),
+        "certainty": certainty(run),
+        **votes_view(run),
         "speakers": speakers,
         "sexes": _by_sex(speakers),
         "speaker_plot": speaker_dots(speakers, whole.uar) if speakers else "",
@@ -78,14 +93,15 @@ def _confusion(scores: Scores) -> list[dict[str, Any]]:
     return out
 
 
-def _per_class(scores: Scores) -> list[dict[str, Any]]:
-    names = ("label", "recall", "precision", "f1", "support")
+def _per_class(scores: Scores, sure: Mapping[str, Interval]) -> list[dict[str, Any]]:
+    names = ("label", "recall", "precision", "f1", "support", "sure")
     columns = zip(
         scores.labels,
         scores.recall.tolist(),
         scores.precision.tolist(),
         scores.f1_per_class.tolist(),
         scores.support.tolist(),
+        [sure[RECALL + label] for label in scores.labels],
         strict=True,
     )
     return [dict(zip(names, values, strict=True)) for values in columns]

@@ -56,3 +56,9 @@ def lacking(run: Run, folds: dict[int, Scores]) -> list[str]:
 def deviation(values: Sequence[float]) -> float:
     """Return the sample standard deviation (n - 1); NaN for fewer than two values."""
     return statistics.stdev(values) if len(values) > 1 else math.nan
+
+
+def has_other_speakers(runs: Sequence[Run]) -> bool:
+    """Whether seeds of one head were tested on other speakers or utterances."""
+    sets = {frozenset(run.predictions["id"].astype(str)) for run in runs}
+    return len(sets) > 1

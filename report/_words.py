@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from evaluation.uncertainty import Interval
+
 NOTHING = "–"
 
 
@@ -12,6 +14,18 @@ def percent(value: float | None) -> str:
     if value is None or math.isnan(value):
         return NOTHING
     return f"{100 * value:.1f}"
+
+
+def points(value: float) -> str:
+    """Write a difference of shares in points of percent, one decimal."""
+    return f"{100 * value:.1f}"
+
+
+def ends(interval: Interval) -> str:
+    """Write the ends of an interval in percent; a dash where there is none."""
+    if math.isnan(interval.low):
+        return NOTHING
+    return f"{percent(interval.low)} to {percent(interval.high)}"
 
 
 def spread(row: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from contracts.command import REPORT, Command, runs_option
 from contracts.errors import RunError, listing
-from contracts.terminal import say, table, warn
+from contracts.terminal import count, say, table, warn
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
     from contracts.run import Run
+    from report.page import Asked
 
 
 def _report_arguments(parser: ArgumentParser) -> None:
@@ -23,12 +24,40 @@ def _report_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=REPORT, metavar="FILE", help="the page"
     )
+    parser.add_argument(
+        "--baseline",
+        default="",
+        metavar="NAME",
+        help="head or run that the others are compared with; default: the best",
+    )
+    parser.add_argument(
+        "--audio",
+        type=int,
+        default=0,
+        metavar="N",
+        help="players for the N most instructive errors",
+    )
+    parser.add_argument(
+        "--root", type=Path, metavar="DIR", help="the corpus' files, for --audio"
+    )
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="draw maps of the features in it"
+    )
+    parser.add_argument(
+        "--map", choices=("pca", "umap"), default="pca", help="how, with --cache"
+    )
+    parser.add_argument(
+        "--export",
+        type=Path,
+        metavar="DIR",
+        help="figures as SVG and PDF, tables as CSV and LaTeX",
+    )
 
 
 def report(chosen: Namespace) -> int:
     """Write the page over all runs and print the results."""
     from report.page import write_page
-    from report.results import results_table
+    from report.results import results, results_table
 
     runs, unfinished = _find(chosen.runs)
     paths = sorted((chosen.runs / "inspect").glob("*.json"))
@@ -38,13 +67,50 @@ def report(chosen: Namespace) -> int:
             f"no runs in {chosen.runs}. Run: python pipeline.py fit --model "
             "random_forest"
         )
-    if runs:
-        say(results_table(runs))
+    rows = results(runs)
+    if rows:
+        say(results_table(rows))
     if unfinished:
         warn(f"unfinished, fit them once more: {listing(unfinished)}")
-    page = write_page(runs, unfinished, inspections, chosen.out)
+    asked = _asked(chosen)
+    page = write_page(runs, unfinished, inspections, chosen.out, asked, rows)
     say(f"the page is {page}")
+    if chosen.export is not None:
+        from report.export import export
+
+        n = export(runs, asked.audits, chosen.export, rows, chosen.baseline)
+        say(f"{count(n, 'file')} for print in {chosen.export}")
     return 0
+
+
+def _asked(chosen: Namespace) -> Asked:
+    """Read what the page is to hold beside the runs.
+
+    Raises:
+        RunError: if it cannot be had
+    """
+    from evaluation.audit_record import read_audits
+    from report.page import Asked
+
+    if chosen.audio < 0:
+        msg = f"bad --audio {chosen.audio}: expected the number of errors, 0 or more"
+        raise RunError(msg)
+    missing = [
+        f"--{name} {folder}"
+        for name in ("cache", "root")
+        if (folder := getattr(chosen, name)) is not None and not folder.is_dir()
+    ]
+    if missing:
+        msg = f"no such folder: {listing(missing)}. Name one that is there"
+        raise RunError(msg)
+    return Asked(
+        chosen.baseline,
+        read_audits(chosen.runs),
+        chosen.cache,
+        chosen.map,
+        chosen.audio,
+        chosen.root,
+    )
 
 
 def _find(folder: Path) -> tuple[list[Run], list[str]]:
@@ -65,7 +131,7 @@ def _runs_arguments(parser: ArgumentParser) -> None:
 
 def runs(chosen: Namespace) -> int:
     """List the finished runs with their metrics."""
-    from report.results import runs_json
+    from report._json import runs_json
 
     found, unfinished = _find(chosen.runs)
     told = runs_json(found)
@@ -89,7 +155,8 @@ COMMANDS = [
         "Write one HTML page over all runs, and print the results.",
         (
             "python pipeline.py report",
-            "python pipeline.py report --runs data/runs --out page.html",
+            "python pipeline.py report --audio 20 --cache data/cache",
+            "python pipeline.py report --baseline prior --export data/reports/print",
         ),
         _report_arguments,
         report,

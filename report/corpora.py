@@ -40,7 +40,7 @@ def write_corpora(
         for f, name in zip(facts, names, strict=True)
     ]
     beside = _file_name(out, "corpora")
-    links = {
+    links: dict[str, Any] = {
         "main_page": quote(out.name),
         "corpus_pages": pages,
         "together": quote(beside) if len(facts) > 1 else "",

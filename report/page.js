@@ -45,6 +45,16 @@
   addEventListener("hashchange", show);
   show();
 
+  for (const button of document.querySelectorAll("button.counts")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const on = document.body.classList.toggle("with-counts");
+      for (const each of document.querySelectorAll("button.counts")) {
+        each.setAttribute("aria-pressed", String(on));
+      }
+    });
+  }
+
   const toggle = document.getElementById("toggle");
   if (toggle) {
     toggle.hidden = false;

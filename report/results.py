@@ -10,14 +10,16 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from contracts.errors import RunError
 from contracts.run import Run
 from contracts.terminal import table
-from evaluation.metrics import Scores, per_variant, score_run
+from evaluation.metrics import per_variant, score_run
+from evaluation.uncertainty import Interval, intervals
 from report._scores import deviation, fold_scores, lacking, test_speakers
-from report._words import NOTHING, percent, spread, told
+from report._words import NOTHING, ends, percent, spread, told
 
-_HEADS = ("rank", "model", "features", "seeds", "UAR %", "per fold %", "WAR %", "F1 %")
-_TAIL = ("n", "speakers", "warnings")
+_HEADS = ("rank", "model", "features", "seeds", "UAR %", "95 %", "per fold %")
+_TAIL = ("WAR %", "F1 %", "n", "speakers", "warnings")
 
 
 def results(runs: Iterable[Run]) -> list[dict[str, Any]]:
@@ -30,7 +32,8 @@ def results(runs: Iterable[Run]) -> list[dict[str, Any]]:
         one row per model, features and settings in each group; ``group`` is
         ``(corpus, label map, its hash, protocol)``, ``rank`` is None for partial
         runs; ``uar``, ``war`` and ``f1`` pool the folds and are means over seeds;
-        ``fold_*`` are over all folds of all seeds; NaN where there is nothing
+        ``fold_*`` are over all folds of all seeds, ``interval`` is of ``uar`` over
+        speakers; NaN where there is nothing
     """
     alike: dict[str, list[Run]] = {}
     for run in runs:
@@ -99,6 +102,7 @@ def _row(runs: Sequence[Run]) -> dict[str, Any]:
         "uar": _mean(uars),
         "war": _mean([s.war for s in pooled]),
         "f1": _mean([s.f1 for s in pooled]),
+        **_intervals(runs),
         "seed_uars": uars,
         "seed_sd": deviation(uars),
         "folds": list(folds[0]),
@@ -117,6 +121,22 @@ def _row(runs: Sequence[Run]) -> dict[str, Any]:
         "partial": bool(first["partial"] or first.get("limited")),
         "manifest": first["manifest"]["hash"],
     }
+
+
+def _intervals(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return ``interval`` of the UAR over speakers, and ``intervals`` of all scores.
+
+    Args:
+        runs: that differ in the seed only; where the seed chose who was tested, there
+            is no set of speakers to draw again
+    """
+    try:
+        found = intervals(runs)
+    except RunError:
+        mean = _mean([score_run(run).uar for run in runs])
+        why = "each seed was tested on other utterances: no interval"
+        return {"interval": Interval(mean, math.nan, math.nan, 0, why), "intervals": {}}
+    return {"interval": found["uar"], "intervals": found}
 
 
 def _variants(record: Mapping[str, Any], role: str) -> list[str]:
@@ -166,16 +186,20 @@ def _rank(rows: Sequence[dict[str, Any]]) -> None:
             }
 
 
-def results_table(runs: Iterable[Run]) -> str:
-    """Lay out results for a terminal, one table per group, warnings last."""
+def results_table(rows: Iterable[dict[str, Any]]) -> str:
+    """Lay out results for a terminal, one table per group, warnings last.
+
+    Args:
+        rows: as ``results`` returns them
+    """
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for row in results(runs):
+    for row in rows:
         groups.setdefault(row["group"], []).append(row)
     blocks = []
-    for (corpus, labels, _, protocol), rows in groups.items():
-        chance = percent(rows[0]["chance"])
+    for (corpus, labels, _, protocol), members in groups.items():
+        chance = percent(members[0]["chance"])
         title = f"{corpus}, labels {labels}, protocol {protocol} (chance {chance} %)"
-        cells = [_cells(row) for row in rows]
+        cells = [_cells(row) for row in members]
         blocks.append(f"{title}\n{table((*_HEADS, *_TAIL), cells)}")
     return "\n\n".join(blocks)
 
@@ -197,6 +221,7 @@ def _cells(row: dict[str, Any]) -> list[object]:
         heard(row),
         seeds,
         percent(row["uar"]),
+        ends(row["interval"]),
         spread(row),
         percent(row["war"]),
         percent(row["f1"]),
@@ -204,68 +229,3 @@ def _cells(row: dict[str, Any]) -> list[object]:
         row["n_speakers"],
         "; ".join(row["warnings"]),
     ]
-
-
-def runs_json(runs: Iterable[Run]) -> list[dict[str, Any]]:
-    """Return runs with their metrics as JSON knows it: what is not there is null."""
-    return [_as_json(run) for run in runs]
-
-
-def _as_json(run: Run) -> dict[str, Any]:
-    record, scores = run.record, score_run(run)
-    by_fold = fold_scores(run)
-    return {
-        "run_id": run.run_id,
-        "model": record["model"],
-        "corpus": record["corpus"],
-        "protocol": record["protocol"]["name"],
-        "labels": record["labels"]["name"],
-        "seed": record["seed"],
-        "metrics": {
-            **{name: _or_null(value) for name, value in scores.headline().items()},
-            "per_class": _per_class(scores),
-            "confusion": scores.confusion.tolist(),
-        },
-        "features": [feature_name(f) for f in record["features"]],
-        "untrained": run.untrained,
-        "partial": bool(record["partial"]),
-        "warnings": run.warnings,
-        "folds": [
-            {
-                "index": fold["index"],
-                "name": fold["name"],
-                "test_speakers": list(fold["test_speakers"]),
-                "n_utterances": by_fold[fold["index"]].n,
-                "uar": _or_null(by_fold[fold["index"]].uar),
-            }
-            for fold in record["folds"]
-            if fold["index"] in by_fold
-        ],
-        "n_utterances": scores.n,
-        "command": record["command"],
-        "folder": str(run.folder),
-    }
-
-
-def _per_class(scores: Scores) -> dict[str, dict[str, float | int | None]]:
-    columns = zip(
-        scores.labels,
-        scores.precision,
-        scores.recall,
-        scores.f1_per_class,
-        scores.support,
-        strict=True,
-    )
-    return {
-        label: {
-            "precision": _or_null(precision),
-            "recall": _or_null(recall),
-            "f1": _or_null(f1),
-            "support": int(support),
-        }
-        for label, precision, recall, f1, support in columns
-    }
-
-
-def _or_null(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from contracts.command import Command, device_option, runs_option
 from contracts.errors import EmocacheError, listing
 from contracts.terminal import say, table, warn
+from serve.heads_command import HEADS
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -99,5 +100,6 @@ COMMANDS = [
         ),
         _predict_arguments,
         predict,
-    )
+    ),
+    HEADS,
 ]

@@ -7,7 +7,7 @@ than those the run was fitted on is refused by its fingerprint.
 
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from contracts.manifest import Leftover, Manifest, Utterance, complete
 from contracts.run import Run
 from contracts.view import View
 from corpora._files import AUDIO, VIDEO, walk
+from evaluation.elsewhere import heads
 from extract import _engine, _hearing, _scan
 
 NAME = "predict"
@@ -152,12 +153,6 @@ def _difference(then: FeatureSpec, now: FeatureSpec) -> str:
     return f"other {listing(keys)}" if keys else "other layers, columns or dtype"
 
 
-def load_heads(run: Run, folds: Iterable[int]) -> list[Any]:
-    """Load the fitted heads of some folds of a run."""
-    head = plugins.load("models", run.record["model"]).Head
-    return [head.load(run.fold_folder(fold) / "model") for fold in folds]
-
-
 def predict(
     run: Run,
     files: Sequence[Path | Leftover],
@@ -183,12 +178,12 @@ def predict(
         raise RunError(msg)
     folds = there if fold is None else [fold]
     extractors = same_extractors(run, encoder, device)
-    heads = load_heads(run, folds)
+    loaded = heads(run, folds)
     with tempfile.TemporaryDirectory(prefix="emocache-predict-") as folder:
         view, problems = _extract(Path(folder), files, extractors)
         told = np.full((len(files), len(run.classes)), np.nan)
         if len(view):
-            each = [head.predict_proba(view.require(head.features)) for head in heads]
+            each = [head.predict_proba(view.require(head.features)) for head in loaded]
             rows = [int(i.partition("/")[2]) for i in view.ids]
             told[rows] = np.mean(each, axis=0)
     paths = [f.path if isinstance(f, Leftover) else f for f in files]

@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
@@ -16,11 +18,12 @@ from torch.nn.utils.parametrize import remove_parametrizations
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench import __main__ as command
-from bench import _machine, _speech, encoder, extraction, gpu
+from bench import _machine, _speech, _vgg_steps, encoder, extraction, gpu, tables, vgg
+from bench._epochs import Scale, epochs, plot_epochs
 from bench._parts import Parts
 from bench._plot import plot
 from bench._timing import Contender, alternate, table
-from bench.baselines import batches, usual
+from bench.baselines import batches, nchw, usual
 from extract import _packed
 from extract._encoder import Encoder
 from extract._untrained import make_untrained
@@ -211,6 +214,90 @@ def test_reading():
         reading._refuse_other_numbers(one, [Wrong(), right])
 
 
+def test_tables():
+    heads = ("logistic_regression", "layer_probe")
+    found = tables.run(1, 10, 8, 2, 2, 8, heads)
+    titles = [told["title"] for told in found.tables]
+    assert titles == [
+        "logistic_regression: 5 folds x 2 seeds",
+        "layer_probe: 5 folds x 1 seed",
+    ]
+    for head, told in zip(heads, found.tables, strict=True):
+        loop = rows(told)[tables.LOOP.format(head)]
+        assert set(rows(told)) == {told["ours"], loop["contender"]}
+        assert loop["ours_is"] > 0
+    assert re.search(r"logistic_regression \d+\.\d s, .*; together", found.remarks[0])
+    assert {"utterances", "layers", "quiet"} <= set(found.facts)
+
+
+def test_tables_of_ours_and_of_the_loop_hold_the_same_numbers():
+    with tables.drawn(10, 8, 1, 8) as view:
+        sides = [s for _, test in tables.folds(view) for s in test.tolist()]
+        assert sorted(sides) == list(range(80))
+        for name in ("logistic_regression", "random_forest"):
+            mine, theirs = (
+                call(view, name, n_seeds=2) for call in (tables.ours, tables.loop)
+            )
+            assert (
+                set(mine) == set(theirs) == {(s, f) for s in (0, 1) for f in range(5)}
+            )
+            for job, told in mine.items():
+                np.testing.assert_allclose(told, theirs[job], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["vgg", "fusion"])
+def test_the_plain_network_is_ours_and_takes_the_same_step(name):
+    sizes = 2, 1, 81, 9 * 81
+    with _vgg_steps.batch(sizes) as folder:
+        view = _vgg_steps.whole(folder, 2)
+        mine = _vgg_steps.Ours(view, name, {"max_frames": 81, "dropout": 0.0})
+        plain = nchw.Training(sizes, _vgg_steps.FUNCTIONALS if name == "fusion" else 0)
+        *others, maps, _ = mine.task.train.read(mine.rows)
+        plain.inputs = [maps.float(), *others]
+        state = mine.head.network_.state_dict()
+        names = plain.network.state_dict()
+        plain.network.load_state_dict(dict(zip(names, state.values(), strict=True)))
+        for part in plain.network.modules():
+            if isinstance(part, torch.nn.Dropout):
+                part.p = 0.0
+        taken = [mine.step(), mine.step()]
+        assert [plain.step(), plain.step()] == pytest.approx(taken, abs=1e-5)
+        assert taken[0] > taken[1] > 1.5
+
+
+@contextmanager
+def in_this_process():
+    with ThreadPoolExecutor(1) as ours, ThreadPoolExecutor(1) as plain:
+        yield ours, plain
+
+
+def test_vgg(monkeypatch):
+    monkeypatch.setattr(_vgg_steps, "processes", in_this_process)
+    found = vgg.run(1, (2, 2, 81, 81), variants=({"frame_stride": 2},), n_threads=1)
+    names = [set(rows(told)) for told in found.tables]
+    other = "another network: vgg of frame_stride=2"
+    assert names == [
+        {"vgg, ours", "vgg, plain NCHW", "vgg, plain channels_last", other},
+        {"fusion, ours", "fusion, plain NCHW", "fusion, plain channels_last"},
+    ]
+    told = rows(found.tables[0])
+    assert all(set(told[n]) >= OURS_IS for n in names[0] - {"vgg, ours"})
+    assert told["vgg, ours"]["time"] == pytest.approx(2 / told["vgg, ours"]["rate"])
+    seconds = 1140 / told["vgg, ours"]["rate"]
+    assert f"vgg, ours {seconds:.0f} s" in found.remarks[0]
+
+
+@pytest.mark.slow
+def test_the_plain_network_runs_as_any_script_does(monkeypatch):
+    monkeypatch.setenv("MALLOC_TOP_PAD_", "1000")
+    with _vgg_steps.processes() as told:
+        ours, plain = (one.submit(_vgg_steps.peak).result() for one in told)
+    assert "MALLOC_TOP_PAD_" in ours["tuned"]
+    assert plain["tuned"] == []
+    assert plain["GiB"] > 0
+    assert os.environ["MALLOC_TOP_PAD_"] == "1000"
+
+
 def test_gpu_runs_on_any_device_and_says_where_there_is_none(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert gpu.run(1).remarks == ["not measured: torch sees no GPU here"]
@@ -273,6 +360,49 @@ def test_no_bar_leaves_the_drawing():
     width = float(root.get("width"))
     for line in root.iter("{http://www.w3.org/2000/svg}line"):
         assert 0 <= float(line.get("x1")) <= float(line.get("x2")) <= width
+
+
+def test_epochs_are_drawn_in_seconds_on_one_scale(tmp_path, capsys):
+    units = {"pepino": "utterances/s", "reading": "GB/s", "vgg": "utterances/s"}
+    paths = []
+    for name, unit in units.items():
+        taken = {"theirs & co": [40.0, 60.0], f"ours, {name}": [1.0, 2.0]}
+        done = dict.fromkeys(taken, 114.0)
+        told = table(name, unit, taken, done, f"ours, {name}")
+        paths.append(tmp_path / f"{name}.json")
+        result = {"about": "A.", "tables": [told], "remarks": [], "facts": {}}
+        paths[-1].write_text(json.dumps({name: result}))
+    drawn = tmp_path / "epochs.svg"
+    saved = [part for path in paths for part in ("--saved", str(path))]
+    command.main([*saved, "--epochs", str(drawn)])
+    root = ET.fromstring(drawn.read_text())
+    space = "{http://www.w3.org/2000/svg}"
+    texts = [t.text for t in root.iter(f"{space}text")]
+    assert {"pepino", "vgg", "theirs & co", "ours, vgg"} <= set(texts)
+    assert not {"reading", "ours, reading"} & set(texts)
+    assert "480 s (ours 35.0 ×)" in texts  # 1140 by the median of 2.85 and 1.9
+    dots = list(root.iter(f"{space}circle"))
+    places = [float(c.get("cx")) for c in dots]
+    assert [c.get("class") for c in dots] == ["dot", "dot ours"] * 2
+    assert places[:2] == places[2:] and places[0] > places[1]
+    width = float(root.get("width"))
+    for line in root.iter(f"{space}line"):
+        assert 0 <= float(line.get("x1")) <= float(line.get("x2")) <= width
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        command.main(["--saved", str(paths[1]), "--epochs", str(drawn)])
+    assert "nothing to draw" in capsys.readouterr().err
+
+
+def test_a_scale_of_seconds_holds_all_of_them():
+    told = table("T", "utterances/s", {"a": [1.0, 3.0]}, {"a": 1140.0}, "a")
+    [group] = epochs([told])
+    [row] = group["rows"]
+    assert (row["least"], row["most"]) == pytest.approx((1.0, 3.0))
+    scale = Scale(row["least"], row["most"])
+    assert scale.ticks() == [1.0, 10.0]
+    assert scale.place(1.0) < scale.place(3.0) < scale.place(10.0)
+    assert "T" in plot_epochs([told])
 
 
 def test_unknown_benches_are_named(capsys):

@@ -16,7 +16,10 @@ from contracts.feature import Block, FeatureSpec
 from contracts.labels import LabelMap
 from contracts.published import Published
 from contracts.view import View
+from evaluation.experiment import run_head
+from evaluation.question import ask
 from evaluation.settings import head_class
+from evaluation.traits import traits_of
 from models._layers import WeightedLayers, attention, masked_mean
 from models.attention import Attention
 from models.bilstm_attention import BiLSTMAttention
@@ -443,6 +446,19 @@ def test_traits_are_learnt_beside_emotions(view: View, tmp_path: Path) -> None:
     assert again.get_params() == head.get_params()
     np.testing.assert_array_equal(again.predict_traits(dev), told)
     assert head.predict_traits(dev.take([])).shape == (0, 2)
+
+
+def test_a_run_keeps_the_traits_that_were_predicted(view: View, tmp_path: Path) -> None:
+    head = head_class("multitask")(traits=("valence",), max_epochs=8, batch_size=16)
+    question = ask(view, "identity", "speakers-5fold", [0, 1])
+
+    (run,) = run_head(question, "multitask", head, [0], tmp_path)
+
+    (told,) = traits_of(run)
+    truth = run.predictions["trait:valence"].to_numpy(float)
+    said = run.predictions["predicted:valence"].to_numpy()
+    assert (told.trait, told.n) == ("valence", len(truth))
+    assert told.pearson == pytest.approx(np.corrcoef(said, truth)[0, 1])
 
 
 @pytest.mark.parametrize("targets", ["hard", "soft"])

@@ -1,5 +1,7 @@
 """Metrics against scikit-learn, audmetric and a table worked by hand."""
 
+from pathlib import Path
+
 import audmetric
 import numpy as np
 import pytest
@@ -7,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from evaluation.metrics import score
+from contracts.run import Run
+from evaluation.metrics import (
+    answers,
+    classes_before,
+    score,
+    score_run,
+    top_k,
+    top_k_of,
+)
+from tests.runs import make_run
 
 LABELS = ("a", "b", "c")
 
@@ -72,3 +83,92 @@ def test_nothing_to_score_is_not_a_number() -> None:
 
     assert np.isnan(scores.uar)
     assert np.isnan(scores.war)
+
+
+def with_columns(run: Run, **columns: object) -> Run:
+    """Return a run whose prediction rows have these columns too, in memory alone."""
+    again = Run(run.folder, run.record)
+    vars(again)["predictions"] = run.predictions.assign(**columns)
+    return again
+
+
+PROBABILITIES = st.lists(
+    st.tuples(
+        st.integers(0, 3),
+        # few values, so that many tie
+        st.lists(st.integers(0, 4), min_size=4, max_size=4),
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(PROBABILITIES, st.integers(1, 3))
+def test_top_k_equals_scikit_learn_on_turned_columns(
+    rows: list[tuple[int, list[int]]], k: int
+) -> None:
+    truth = np.array([t for t, _ in rows])
+    told = np.array([p for _, p in rows], float)
+
+    # there the last of equal classes goes first, here the first
+    expected = oracle.top_k_accuracy_score(
+        3 - truth, told[:, ::-1], k=k, labels=range(4)
+    )
+
+    assert top_k(truth, told, k) == pytest.approx(expected)
+
+
+def test_of_equal_probabilities_the_first_class_goes_first() -> None:
+    told = np.array([[0.2, 0.4, 0.2, 0.2]])
+
+    assert [top_k(np.array([c]), told) for c in range(4)] == [1.0, 1.0, 0.0, 0.0]
+    # the same rule as that of the confusion
+    assert top_k(np.array([0]), np.full((1, 3), 1 / 3), k=1) == 1.0
+
+
+def test_top_k_leaves_out_what_has_no_label() -> None:
+    told = np.eye(3)[[0, 1, 1]]
+
+    assert top_k(np.array([0, -1, 2]), told, k=1) == 0.5
+    assert np.isnan(top_k(np.array([-1, -1, -1]), told))
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=1)
+)
+def test_mean_precision_equals_audmetric(pairs: list[tuple[str, str]]) -> None:
+    truth, guess = [list(x) for x in zip(*pairs, strict=True)]
+
+    expected = audmetric.unweighted_average_precision(truth, guess, list(LABELS))
+
+    found = score(truth, one_hot(guess), LABELS).mean_precision
+    assert found == pytest.approx(expected)
+
+
+def test_of_a_run_variants_do_not_count(tmp_path: Path) -> None:
+    run = make_run(tmp_path, n_folds=2, n_speakers=4)
+    degraded = np.arange(len(run.predictions)) % 3 == 0
+    told = with_columns(run, variant=np.where(degraded, "degrade:noise#1", ""))
+
+    rows = answers(told)
+
+    assert len(rows.truth) == (~degraded).sum()
+    assert rows.votes is None
+    labels = np.array(run.classes, object)
+    expected = run.predictions["label"].to_numpy(object)[~degraded]
+    np.testing.assert_array_equal(labels[rows.truth], expected)
+    hits = classes_before(rows.truth, rows.probabilities)
+    assert top_k_of(told) == pytest.approx((hits < 2).mean())
+    assert top_k_of(told, 1) == pytest.approx(score_run(told).war)
+
+
+def test_votes_of_a_run_stand_in_the_order_of_its_labels(tmp_path: Path) -> None:
+    run = make_run(tmp_path, labels=("b", "a", "c"), n_folds=2, n_speakers=4)
+    told = with_columns(run, **{"vote:a": 0.75, "vote:b": 0.25})
+
+    votes = answers(told).votes
+
+    assert votes is not None
+    assert votes[0].tolist() == [0.25, 0.75, 0.0]

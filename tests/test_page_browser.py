@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from contracts.manifest import Manifest, card
 from extract._inspection import inspect_manifest
-from report.page import write_page
+from report.page import Asked, write_page
 from tests.runs import make_run
 from tests.synthetic import CORPUS, rows
+from tests.test_page_parts import AUDIT
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 CHROMIUM = Path("/usr/bin/chromium")
@@ -49,13 +52,19 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_run(
             folder, corpus="evil", features=(EVIL,), labels=(EVIL, "b&b"), n_folds=2
         ),
+        make_run(folder, corpus=EVIL, n_folds=2, n_speakers=8, more={"command": EVIL}),
     ]
     frame = rows(n_speakers=24)
     frame.loc[3, "id"] = EVIL
     frame.loc[[3, 4], "waveform"] = "same"
     left = [{"path": EVIL, "reason": EVIL, "fault": True}]
     facts = inspect_manifest(Manifest("toy", frame, card(CORPUS, limit=None)), left)
-    return write_page(runs, [EVIL], [facts], folder / "page.html")
+    for one in runs[0].predictions["id"]:
+        sound = folder / "audio" / str(one)
+        sound.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(sound, np.sin(np.arange(8_000) / 8), 16_000)
+    asked = Asked(audits=[AUDIT], n_audio=6, root=folder / "audio")
+    return write_page(runs, [EVIL], [facts], folder / "page.html", asked)
 
 
 class Visit:
@@ -102,7 +111,7 @@ def test_page_opens_offline_without_faults(visit: Any) -> None:
     page = visit()
 
     assert "emocache report" in page.title()
-    assert page.locator("details.run").count() == 6
+    assert page.locator("details.run").count() == 7
     assert page.locator("details.run[open]").count() == 1
     assert page.locator("svg.plot").count() > 6
     assert page.locator("svg.plot:not([role=img][aria-label])").count() == 0
@@ -115,11 +124,12 @@ def test_clicking_a_heading_sorts_and_sorts_back(visit: Any) -> None:
     page = visit()
     button = page.get_by_role("button", name="UAR", exact=True).first
     uars = page.locator("table.results").first.locator("td.uar")
+    values = "cells => cells.map(c => Number(c.dataset.v))"
 
     button.click()
-    down = [float(x) for x in uars.all_inner_texts()]
+    down = uars.evaluate_all(values)
     button.click()
-    up = [float(x) for x in uars.all_inner_texts()]
+    up = uars.evaluate_all(values)
 
     assert down == sorted(down, reverse=True)
     assert up == sorted(up)
@@ -165,7 +175,8 @@ def test_markup_is_shown_and_not_run(visit: Any) -> None:
 
     assert page.evaluate("window.hacked") is None
     assert page.locator("img").count() == 0
-    assert page.locator("script").count() == 1
+    assert page.locator("script").count() == 2
+    assert page.locator("script:not([type='application/json'])").count() == 1
     assert page.get_by_text(EVIL).count() > 5
 
 
@@ -207,3 +218,140 @@ def test_print_hides_buttons_and_fits_the_sheet(visit: Any) -> None:
 
     assert not page.locator("#toggle").is_visible()
     assert page.pdf(format="A4")[:4] == b"%PDF"
+
+
+def cells(page: Any, column: int) -> list[str]:
+    found: list[str] = page.locator(
+        f"#u-body tr > :nth-child({column})"
+    ).all_inner_texts()
+    return found
+
+
+def test_the_table_opens_with_the_surest_errors(visit: Any) -> None:
+    page = visit()
+
+    truth, said = cells(page, 3), cells(page, 4)
+    sure = [float(x) for x in cells(page, 5)]
+    assert len(truth) == 50
+    assert all(a != b for a, b in zip(truth, said, strict=True))
+    assert sure == sorted(sure, reverse=True)
+    assert "of 768 utterances" in page.locator("#u-count").inner_text()
+
+
+def test_the_table_filters_by_speaker_and_words(visit: Any) -> None:
+    page = visit()
+
+    page.get_by_label("Show", exact=True).select_option("all")
+    page.get_by_label("Speaker", exact=True).select_option("ravdess/07")
+    assert set(cells(page, 2)) == {"ravdess/07"}
+    assert page.locator("#u-count").inner_text() == "32 of 768 utterances"
+    page.get_by_label("Search", exact=True).fill("SAD 07-")
+    assert len(cells(page, 1)) == 4
+    assert "4 of 768" in page.locator("#live").inner_text()
+    page.get_by_label("Search", exact=True).fill("nothing like it")
+    assert cells(page, 1) == []
+    assert page.locator("#u-pages").inner_text() == "none"
+
+
+def test_the_table_sorts_and_turns_its_pages(visit: Any) -> None:
+    page = visit()
+
+    page.get_by_label("Show", exact=True).select_option("all")
+    page.get_by_role("button", name="Utterance", exact=True).click()
+    first = cells(page, 1)
+    page.get_by_role("button", name="On", exact=True).click()
+    second = cells(page, 1)
+    assert first + second == sorted(first + second)
+    assert len({*first, *second}) == 100
+    assert page.locator("#u-pages").inner_text() == "51 to 100"
+    page.get_by_role("button", name="Back", exact=True).click()
+    assert cells(page, 1) == first
+    page.get_by_role("button", name="Utterance", exact=True).click()
+    assert cells(page, 1)[0] > first[-1]
+
+
+def test_a_cell_of_the_matrix_lists_its_utterances(visit: Any) -> None:
+    page = visit()
+    matrix = page.locator("details.run[open] table.confusion")
+    cell = matrix.locator("tbody tr:nth-child(3) td:nth-child(5) button")
+    n = int(cell.get_attribute("aria-label").split(", ")[-1].split()[0])
+
+    cell.click()
+
+    assert n > 0
+    assert page.locator("#u-count").inner_text() == f"{n} of 768 utterances"
+    assert set(cells(page, 3)) == {"happy"}
+    assert set(cells(page, 4)) == {"sad"}
+    assert page.evaluate("document.activeElement.id") == "utterances"
+
+
+def test_the_keyboard_walks_the_matrix_and_lists_a_cell(visit: Any) -> None:
+    page = visit()
+    matrix = page.locator("details.run[open] table.confusion")
+    assert matrix.locator("button[tabindex='0']").count() == 1
+
+    matrix.locator("button[tabindex='0']").focus()
+    for key in ("ArrowRight", "ArrowDown", "ArrowDown", "ArrowLeft", "ArrowUp"):
+        page.keyboard.press(key)
+    assert matrix.locator("button[tabindex='0']").count() == 1
+    page.keyboard.press("Enter")
+
+    assert page.get_by_label("Truth", exact=True).input_value() == "1"
+    assert page.get_by_label("Said", exact=True).input_value() == "0"
+
+
+def test_counts_are_shown_when_asked_for(visit: Any) -> None:
+    page = visit()
+    small = page.locator("details.run[open] table.confusion small").first
+    assert not small.is_visible()
+
+    page.get_by_role("button", name="Counts", exact=True).first.click()
+
+    assert small.is_visible()
+
+
+def test_players_play_and_the_table_has_them_too(visit: Any) -> None:
+    page = visit()
+    heard = page.locator(".heard audio")
+    assert heard.count() == 6
+
+    seconds = heard.first.evaluate(
+        """async (player) => {
+            player.muted = true;
+            await player.play();
+            return player.duration;
+        }"""
+    )
+    assert seconds == pytest.approx(0.5, abs=0.01)
+    page.get_by_label("Show", exact=True).select_option("heard")
+    assert page.locator("#u-body audio").count() > 0
+
+
+def test_choosing_another_run_shows_its_labels(visit: Any) -> None:
+    page = visit()
+    names = page.get_by_label("Run", exact=True).first.locator("option")
+    place = next(i for i, n in enumerate(names.all_inner_texts()) if "evil" in n)
+
+    page.get_by_label("Run", exact=True).first.select_option(str(place))
+    page.get_by_label("Show", exact=True).select_option("all")
+
+    assert {*cells(page, 3)} == {EVIL, "b&b"}
+    assert page.evaluate("window.hacked") is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_wrong(visit: Any, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python", reason="needs axe")
+    code = Path(axe.__file__).with_name("axe.min.js").read_text("utf-8")
+    page = visit(color_scheme=scheme)
+    page.get_by_role("button", name="Counts", exact=True).first.click()
+
+    page.evaluate(code)
+    rules = "" if scheme == "light" else ", runOnly: ['color-contrast']"
+    found = page.evaluate(f"axe.run(document, {{resultTypes: ['violations']{rules}}})")
+
+    assert [
+        (v["id"], [n["html"][:120] for n in v["nodes"][:3]])
+        for v in found["violations"]
+    ] == []

@@ -15,10 +15,11 @@ from sklearn.metrics import balanced_accuracy_score
 from contracts.manifest import Manifest, card
 from contracts.run import Run
 from extract._inspection import inspect_manifest
+from report._json import runs_json
 from report._scores import fold_scores
 from report._side_by_side import N_BINS, _rebinned, side_by_side
 from report.page import write_page
-from report.results import results, results_table, runs_json
+from report.results import results, results_table
 from tests.runs import EIGHT, make_run
 from tests.synthetic import CORPUS, rows
 
@@ -135,7 +136,7 @@ def test_terminal_table_ends_with_the_warnings(tmp_path: Path) -> None:
         make_run(tmp_path, model="vgg", keep=[0]),
         make_run(tmp_path, protocol="random", breaks=["speaker independence"]),
     ]
-    lines = results_table(runs).splitlines()
+    lines = results_table(results(runs)).splitlines()
 
     assert next(x for x in lines if "cnn" in x).endswith("untrained encoder")
     assert next(x for x in lines if "vgg" in x).endswith("partial: fold 0 only")
@@ -247,7 +248,8 @@ def test_markup_in_any_text_is_escaped(tmp_path: Path) -> None:
 
     assert evil not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert page.count("<script") == 1
+    assert page.count("<script") == 2
+    assert page.count('<script type="application/json"') == 1
 
 
 def test_page_without_runs_says_how_to_fit_one(tmp_path: Path) -> None:

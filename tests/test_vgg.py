@@ -1,19 +1,31 @@
 """The VGG network: the published one, for any lengths, with no trace of padding."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contracts.errors import CacheError
+from contracts.cache import Cache
+from contracts.errors import CacheError, RunError
+from contracts.feature import Block, FeatureSpec
+from contracts.labels import LabelMap
+from contracts.view import View
+from models import fusion, vgg
 from models._trunk import BLOCKS, Trunk
 from models.fusion import Fusion
 from models.vgg import VGG
+from tests.synthetic import LABELS, make_cache, rows
 
 
-def plain(n_layers: int = 12, n_labels: int = 8) -> nn.Sequential:
-    """Return the network as it was published, for 263 frames of 768 channels."""
+def plain(n_layers: int = 12, n_labels: int = 8, height: int = 3) -> nn.Sequential:
+    """Return the network as it was published, for 263 frames of 768 channels.
+
+    Fewer frames leave a last map of less height.
+    """
     parts: list[nn.Module] = []
     n = n_layers
     for block in BLOCKS:
@@ -25,7 +37,8 @@ def plain(n_layers: int = 12, n_labels: int = 8) -> nn.Sequential:
             ]
             n = width
         parts.append(nn.MaxPool2d(3))
-    parts += [nn.Flatten(), nn.Linear(192 * 3 * 9, 64), nn.ReLU(), nn.Dropout(0.1)]
+    flat = 192 * height * 9
+    parts += [nn.Flatten(), nn.Linear(flat, 64), nn.ReLU(), nn.Dropout(0.1)]
     return nn.Sequential(*parts, nn.Linear(64, n_labels))
 
 
@@ -45,10 +58,10 @@ def padded(
     return torch.stack(pad), lengths
 
 
-def network(n_layers: int = 2, seed: int = 0) -> VGG:
+def network(n_layers: int = 2, seed: int = 0, height: int = 3) -> VGG:
     """Return a network in float64 whose batch norms are not the identity."""
     torch.manual_seed(seed)
-    net = VGG(n_labels=4, n_layers=n_layers, dropout=0.0)
+    net = VGG(n_labels=4, n_layers=n_layers, dropout=0.0, grid=(height, 9))
     for part in net.modules():
         if isinstance(part, nn.BatchNorm2d):
             for low, high, values in (
@@ -81,14 +94,20 @@ def test_parameters_are_as_many_as_published() -> None:
     assert counts == [1_411_064, 1_425_016, 1_411_064]
 
 
-@pytest.mark.parametrize("training", [False, True])
-def test_network_is_the_published_one_at_263_frames(training: bool) -> None:
+@pytest.mark.parametrize(
+    ("training", "n_frames", "height"),
+    [(False, 263, 3), (True, 263, 3), (True, 131, 1)],
+)
+def test_network_is_the_published_one_at_its_frames(
+    training: bool, n_frames: int, height: int
+) -> None:
     # float64: rounding of a batch norm over two utterances depends on the threads
-    ours, published = network(n_layers=12), plain(n_labels=4).double()
+    ours = network(n_layers=12, height=height)
+    published = plain(n_labels=4, height=height).double()
     pairs = zip(published.state_dict(), ours.state_dict().values(), strict=True)
     published.load_state_dict(dict(pairs))
     published[-2].p = 0.0  # type: ignore[assignment]
-    batch = torch.stack(maps([263, 263], 12, 768)).double()
+    batch = torch.stack(maps([n_frames, n_frames], 12, 768)).double()
 
     for net in (ours, published):
         net.train(training)
@@ -179,3 +198,114 @@ def test_half_precision_maps_are_read_as_they_are() -> None:
 def test_few_channels_are_refused() -> None:
     with pytest.raises(CacheError, match="at least 81, got 80"):
         network()(torch.zeros(1, 2, 90, 80))
+
+
+# other networks: fewer frames
+
+
+@pytest.mark.parametrize(
+    ("options", "grid", "n_parameters"),
+    [
+        ({}, (3, 9), 1_411_064),
+        ({"max_frames": 263}, (3, 9), 1_411_064),
+        ({"max_frames": 184}, (2, 9), 1_300_472),
+        ({"max_frames": 131}, (1, 9), 1_189_880),
+        ({"frame_stride": 2}, (1, 9), 1_189_880),
+        ({"frame_stride": 2, "max_frames": 400}, (2, 9), 1_300_472),
+    ],
+)
+def test_fewer_frames_make_networks_of_other_sizes(
+    options: dict[str, int], grid: tuple[int, int], n_parameters: int
+) -> None:
+    head = vgg.Head(**options)
+    facts = {"n_layers": 12, "n_functionals": 88}
+    nets = [head.build(8, facts), fusion.Head(**options).build(8, facts)]
+
+    assert head.grid == grid
+    beside = 88 * 64 + 64 + 128 * 64 + 64  # functionals, and the joint layer
+    assert [sum(p.numel() for p in net.parameters()) for net in nets] == [
+        n_parameters,
+        n_parameters + beside,
+    ]
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> View:
+    """Return a view with ``egemaps`` and ``long``, of 82 to 250 frames."""
+    frame = rows(n_speakers=4)
+    cache = make_cache(tmp_path_factory.mktemp("cache"), frame, n_layers=1, width=4)
+    spec = FeatureSpec("long", {"toy": 1}, 96, layers=(1, 2), dtype="float16")
+    draw, blocks = np.random.default_rng(1), {}
+    for key, n in zip(frame["waveform"], np.linspace(82, 250, len(frame)), strict=True):
+        values = draw.standard_normal((2, int(n), 96)).astype(np.float16)
+        blocks[key] = Block(values, np.zeros((2, 2, 96), np.float32))
+    with cache.lock():
+        cache.store(spec).commit(blocks, {}, "cpu")
+    label_map = LabelMap("toy", "Toy labels", labels=LABELS)
+    return Cache(cache.folder).view("toy").relabel(label_map)
+
+
+def fitted(name: str, view: View, **options: int) -> Any:
+    """Return a head after one epoch on some utterances."""
+    module, tables = {"vgg": (vgg, ()), "fusion": (fusion, ("egemaps",))}[name]
+    head = module.Head(features=("long", *tables), max_epochs=1, batch_size=4)
+    head.set_params(device="cpu", **options)
+    whole = range(len(view))
+    return head.fit(view.take(whole[::4]), view.take(whole[1::8]))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"frame_stride": 2}, {"max_frames": 170}, {"frame_stride": 2, "max_frames": 170}],
+)
+def test_the_network_is_handed_the_frames_that_are_asked_for(
+    long: View, options: dict[str, int]
+) -> None:
+    head = vgg.Head(features=("long",), device="cpu", **options)
+    train, _, _ = head.begin(long, long)
+    read, lengths = train.read([0, len(long) - 1])
+
+    kept = slice(None, options.get("max_frames"), options.get("frame_stride"))
+    for i, row in enumerate((0, len(long) - 1)):
+        expected = long.frames("long", row, (1, 2)).transpose(0, 2, 1)[:, kept]
+        np.testing.assert_array_equal(read[i, :, : lengths[i]], expected)
+        assert not read[i, :, lengths[i] :].any()
+        assert lengths[i] == expected.shape[1]
+
+
+@pytest.mark.parametrize("name", ["vgg", "fusion"])
+def test_another_network_ignores_padding_and_saves_and_says_what_it_is(
+    long: View, name: str, tmp_path: Path
+) -> None:
+    head = fitted(name, long, frame_stride=2, max_frames=170)
+    together = head.predict_proba(long)
+
+    alone = [head.predict_proba(long.take([i])) for i in (0, 5, len(long) - 1)]
+    np.testing.assert_allclose(
+        together[[0, 5, len(long) - 1]], np.concatenate(alone), rtol=0, atol=1e-6
+    )
+    head.save(tmp_path)
+    again = type(head).load(tmp_path)
+    assert again.get_params() == head.get_params()
+    np.testing.assert_array_equal(again.predict_proba(long), together)
+    assert again.learnt_["network"] == (
+        f"another network than the published {name}: one of 2 frames of the first 170 "
+        "frames, last map 1 x 9"
+    )
+    trained = long.n_frames("long")[::4]
+    assert 0 < again.learnt_["n_cut"] == (trained > 170).sum()
+
+
+def test_the_published_network_says_nothing_of_another(long: View) -> None:
+    assert not {"network", "n_cut"} & set(fitted("vgg", long).learnt_)
+
+
+def test_frames_that_leave_no_map_are_refused(long: View) -> None:
+    message = (
+        "vgg cannot train: expected frame_stride of 1 or more, got 0, "
+        "max_frames of 81 times frame_stride or more, here 81, got 80"
+    )
+    with pytest.raises(RunError, match=message):
+        fitted("vgg", long, frame_stride=0, max_frames=80)
+    with pytest.raises(RunError, match="here 162, got 161"):
+        fitted("vgg", long, frame_stride=2, max_frames=161)

@@ -1,0 +1,105 @@
+"""Confusion counts of every speaker, and scores of many tables of counts at once.
+
+Scores as in ``evaluation.metrics`` (UAR, WAR, F1, recall), for arrays of any leading
+shape ``(..., truth, guess)``: thousands of resamples are scored in one call.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.errors import listing
+
+Counts = NDArray[np.int64]
+Values = NDArray[np.float64]
+METRICS = ("uar", "war", "f1")
+
+
+def speaker_confusions(
+    truth_codes: NDArray[np.integer],
+    guess_codes: NDArray[np.integer],
+    speakers: Sequence[str] | NDArray[np.object_],
+    n_labels: int,
+) -> tuple[list[str], Counts]:
+    """Count truths and guesses of every speaker.
+
+    Args:
+        truth_codes: index of the label ``(utterance,)``; negative ones do not count
+        guess_codes: index of the predicted label ``(utterance,)``
+        speakers: ``(utterance,)``
+        n_labels: length of the label list
+
+    Returns:
+        speakers in order, and counts ``(speaker, truth, guess)``
+    """
+    truth, known = np.asarray(truth_codes, np.int64), np.asarray(truth_codes) >= 0
+    names, rows = np.unique(np.asarray(speakers, str)[known], return_inverse=True)
+    counts = np.zeros((len(names), n_labels, n_labels), np.int64)
+    guess = np.asarray(guess_codes, np.int64)[known]
+    np.add.at(counts, (rows, truth[known], guess), 1)
+    return names.tolist(), counts
+
+
+def recall_of(confusions: NDArray[np.generic]) -> Values:
+    """Return recalls ``(..., label)`` of ``(..., truth, guess)``, NaN without truth."""
+    right = np.diagonal(confusions, axis1=-2, axis2=-1).astype(float)
+    support = np.asarray(confusions.sum(axis=-1), float)
+    out = np.full(right.shape, np.nan)
+    np.divide(right, support, out=out, where=support > 0)
+    return out
+
+
+def uar_of(confusions: NDArray[np.generic]) -> Values:
+    """Return the mean recall ``(...)`` of ``(..., truth, guess)`` over labels present.
+
+    It is NaN where there is no utterance at all.
+    """
+    recall = recall_of(confusions)
+    return _mean(recall, ~np.isnan(recall))
+
+
+def war_of(confusions: NDArray[np.generic]) -> Values:
+    """Return accuracies ``(...)`` of ``(..., truth, guess)``, NaN without truth."""
+    right = np.trace(confusions, axis1=-2, axis2=-1).astype(float)
+    total = np.asarray(confusions.sum(axis=(-2, -1)), float)
+    out = np.full(right.shape, np.nan)
+    np.divide(right, total, out=out, where=total > 0)
+    return out
+
+
+def f1_of(
+    confusions: NDArray[np.generic], ignored: NDArray[np.bool_] | None = None
+) -> Values:
+    """Return the mean F1 ``(...)`` of ``(..., truth, guess)`` over the label list.
+
+    Args:
+        confusions: counts, or counts times weights
+        ignored: labels to leave out ``(..., label)``; None: none of them
+    """
+    right = np.diagonal(confusions, axis1=-2, axis2=-1).astype(float)
+    both = np.asarray(confusions.sum(axis=-1) + confusions.sum(axis=-2), float)
+    each = np.zeros(right.shape)
+    np.divide(2 * right, both, out=each, where=both > 0)
+    keep = np.ones(right.shape, bool) if ignored is None else ~ignored
+    return _mean(each, keep)
+
+
+def _mean(values: Values, keep: NDArray[np.bool_]) -> Values:
+    n = keep.sum(axis=-1)
+    out = np.full(n.shape, np.nan)
+    np.divide(np.where(keep, values, 0).sum(axis=-1), n, out=out, where=n > 0)
+    return out
+
+
+def score_of(confusions: NDArray[np.generic], metric: str) -> Values:
+    """Return ``uar``, ``war`` or ``f1`` ``(...)`` of ``(..., truth, guess)``.
+
+    Raises:
+        ValueError: if the metric is none of these
+    """
+    known = {"uar": uar_of, "war": war_of, "f1": f1_of}
+    if metric not in known:
+        msg = f"unknown metric {metric!r}, expected one of {listing(known)}"
+        raise ValueError(msg)
+    return known[metric](confusions)

@@ -1,0 +1,238 @@
+"""The command ``fit``: heads on the cache, under a protocol or across corpora."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from contracts.command import Command, runs_option, several
+from contracts.errors import EmocacheError, listing
+from contracts.terminal import say
+from evaluation.asking import corpus_options, numbers, question_text
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+
+    from jsonargparse import ArgumentParser
+
+    from contracts.cache import Cache
+    from contracts.run import Run
+    from contracts.view import View
+    from evaluation.question import Question
+
+
+def _fit_arguments(parser: ArgumentParser) -> None:
+    several(parser, "--model", "NAME", "heads to fit (python pipeline.py list models)")
+    corpus_options(parser)
+    several(
+        parser,
+        "--feature",
+        "NAME",
+        "inputs of all heads: NAME, NAME:GROUP or NAME@FINGERPRINT; none: each head's",
+    )
+    parser.add_argument(
+        "--encoder", metavar="NAME", help="which encoder, where the cache has several"
+    )
+    several(
+        parser,
+        "--augment",
+        "NAME",
+        "also train on these variants of the training utterances; none by default",
+    )
+    several(
+        parser,
+        "--degrade",
+        "NAME",
+        "also test on these variants of the test utterances, scored apart",
+    )
+    parser.add_argument("--folds", metavar="0,1", help="only these folds; none: all")
+    parser.add_argument(
+        "--seeds", metavar="0,1,2", default="0", help="one run per seed"
+    )
+    several(
+        parser,
+        "--set",
+        "KEY=VALUE",
+        "settings: key=value for every head that has it, model.key=value for one",
+    )
+    several(
+        parser,
+        "--grid",
+        "KEY=V,V",
+        "settings to choose in each fold, by cross-validation over its training "
+        "speakers: lr=1e-3,1e-4",
+    )
+    parser.add_argument(
+        "--search",
+        choices=("grid", "random", "optuna"),
+        default="grid",
+        help="how the --grid is gone through: all of it, or --trials of it",
+    )
+    parser.add_argument(
+        "--trials", type=int, default=20, metavar="N", help="of random and optuna"
+    )
+    parser.add_argument(
+        "--temperature",
+        action="store_true",
+        help="soften probabilities by one number, chosen in each fold on its training "
+        "speakers",
+    )
+    parser.add_argument(
+        "--threshold",
+        action="store_true",
+        help="choose, in each fold on its training speakers, above which "
+        "probability a label is in the predicted set, by annotators' votes; scored "
+        "beside the fixed 0.2",
+    )
+    several(
+        parser,
+        "--train-corpus",
+        "NAME",
+        "train on all speakers of these, instead of --corpus and --protocol",
+    )
+    several(
+        parser,
+        "--test-corpus",
+        "NAME",
+        "test on these; one that is trained on too is parted by its own protocol",
+    )
+    parser.add_argument("--rerun", action="store_true", help="fit finished runs again")
+    runs_option(parser)
+
+
+def fit(chosen: Namespace) -> int:
+    """Fit heads on the cache under a protocol, or on some corpora for others."""
+    from contracts.cache import Cache
+    from evaluation import experiment, search, settings
+    from evaluation.cross import only
+    from evaluation.question import with_variants
+    from evaluation.tempering import After
+    from evaluation.thresholds import refuse_voteless
+
+    if not chosen.model:
+        msg = "fit needs --model NAME. See: python pipeline.py list models"
+        raise EmocacheError(msg)
+    heads = settings.heads(
+        chosen.model, settings.parse(chosen.set or []), chosen.feature
+    )
+    looked = search.of_heads(heads, chosen.grid or [], chosen.search, chosen.trials)
+    seeds = numbers(chosen.seeds) or [0]
+    cache = Cache(chosen.cache)
+    corpora = _corpora(chosen, cache)
+    whole = with_variants(
+        cache, corpora, chosen.encoder, chosen.augment or (), chosen.degrade or ()
+    )
+    # refuse whatever can be refused for any of the heads before the first is fitted
+    views = {model: whole.require(head.features) for model, head in heads.items()}
+    asked = {model: _questions(chosen, view) for model, view in views.items()}
+    after = After(chosen.temperature, chosen.threshold)
+    if after.threshold:
+        for question in (q for own in asked.values() for q in own):
+            refuse_voteless(question.folds, list(question.view.cards))
+    said = ""
+    for model, head in heads.items():
+        for question in asked[model]:
+            text = question_text(question, only(whole, question.view.cards).summary())
+            if text != said:  # heads on other features may leave out other utterances
+                say(text)
+                said = text
+            for run in experiment.run_head(
+                *(question, model, head, seeds, chosen.runs, chosen.rerun),
+                *(looked[model], after),
+            ):
+                say(_result(run))
+    return 0
+
+
+def _corpora(chosen: Namespace, cache: Cache) -> list[str]:
+    """Return every corpus that is asked for; refuse options that contradict it.
+
+    Raises:
+        EmocacheError: if only one side is given, or one beside what replaces it
+    """
+    from evaluation.question import choose_corpora
+
+    train, test = chosen.train_corpus or [], chosen.test_corpus or []
+    if not (train or test):
+        return choose_corpora(cache, chosen.corpus)
+    if not (train and test):
+        msg = (
+            "--train-corpus and --test-corpus go together: expected both, got only "
+            f"--{'train' if train else 'test'}-corpus"
+        )
+        raise EmocacheError(msg)
+    beside = [x for x in ("corpus", "protocol", "folds") if getattr(chosen, x)]
+    if beside:
+        msg = (
+            f"--train-corpus and --test-corpus say who is in which part: leave out "
+            f"{listing(f'--{x}' for x in beside)}"
+        )
+        raise EmocacheError(msg)
+    return sorted({*train, *test})
+
+
+def _questions(chosen: Namespace, view: View) -> list[Question]:
+    """Ask what is asked: one question, or one for each side of a matrix."""
+    from evaluation import cross
+    from evaluation.question import ask
+
+    if chosen.train_corpus:
+        sides = chosen.train_corpus, chosen.test_corpus
+        return cross.questions(view, *sides, chosen.labels, chosen.drop_duplicates)
+    wanted = numbers(chosen.folds)
+    told = chosen.labels, chosen.protocol, wanted, chosen.drop_duplicates
+    return [ask(view, *told)]
+
+
+def _result(run: Run) -> str:
+    from evaluation.metrics import per_group, per_variant, score_run
+
+    whole = score_run(run)
+    folds = [s.uar for s in per_group(run, "fold").values()]
+    spread = f" (folds {min(folds):.3f} to {max(folds):.3f})" if len(folds) > 1 else ""
+    said = "".join(f" [{w}]" for w in run.warnings)
+    under = "".join(
+        f"\n  under {name}: UAR {s.uar:.3f}, {s.n} of {whole.n} utterances"
+        for name, s in per_variant(run).items()
+    )
+    under += "".join(f"\n  {line}" for line in _chosen(run))
+    return (
+        f"{run.run_id}: UAR {whole.uar:.3f}{spread}, WAR {whole.war:.3f}, "
+        f"F1 {whole.f1:.3f}, {whole.n} utterances{said}{under}"
+    )
+
+
+def _chosen(run: Run) -> Iterator[str]:
+    """Yield what each fold chose on its training speakers, and what it is worth."""
+    from evaluation.soft_labels import soft_scores_of
+
+    for fold in run.record["folds"]:
+        where = f"chosen in fold {fold['index']}"
+        if "searched" in fold:
+            yield f"{where}: {fold['searched']['settings']}"
+        own = {k: fold["chosen"].get(k) for k in ("temperature", "threshold")}
+        if told := [f"{k} {v:.2f}" for k, v in own.items() if v is not None]:
+            yield f"{where}: {', '.join(told)}"
+    soft = soft_scores_of(run) if run.thresholds is not None else None
+    if soft is not None and soft.exact_set_chosen is not None:
+        yield (
+            f"exactly the labels with more than 0.2 of the votes: {soft.exact_set:.3f} "
+            f"at 0.2, {soft.exact_set_chosen:.3f} at the thresholds chosen, "
+            f"{soft.n} utterances with votes"
+        )
+
+
+FIT = Command(
+    "fit",
+    "Fit heads on the cache under a protocol and keep every prediction.",
+    (
+        "python pipeline.py fit --model fusion",
+        "python pipeline.py fit --model random_forest xgb --feature mfcc:mean "
+        "--labels merge-calm --seeds 0,1,2 --set n_estimators=500",
+        "python pipeline.py fit --model xgb --augment noise speed --degrade telephone",
+        "python pipeline.py fit --model svm --train-corpus ravdess --test-corpus "
+        "ravdess emodb --labels common4",
+    ),
+    _fit_arguments,
+    fit,
+)

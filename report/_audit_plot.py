@@ -1,0 +1,117 @@
+"""The plot of an audit: each practice's UAR with its interval beside the honest one."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from contracts.terminal import count
+from report._svg import box, clip, drawing, line, mark, text, ticks
+from report._words import percent, points
+
+Place = Callable[[float], float]
+MARKS = {"honest": "diamond", "optimistic": "circle", "reference": "square"}
+_CLASSES = {"honest": "pooled", "optimistic": "dot", "reference": "pooled weak"}
+_WIDTH, _LEFT, _RIGHT, _TOP, _STEP = 560.0, 8.0, 118.0, 34.0, 40.0
+
+
+def audit_points(audit: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what is drawn, one entry per practice that came to a number.
+
+    Args:
+        audit: what ``evaluation.audit_record.read_audits`` returns one of
+
+    Returns:
+        ``practice``, ``name`` (title, and ``optimistic`` where it is), ``kind``,
+        ``uar``, ``low``, ``high``, ``inflation``, ``inflation_low``,
+        ``inflation_high``; numbers that there are not are None
+    """
+    numbers = "uar", "low", "high", "inflation", "inflation_low", "inflation_high"
+    names = ("practice", "kind", *numbers)
+    return [
+        {name: row[name] for name in names} | {"name": _name(row)}
+        for row in audit["rows"]
+        if not row["skipped"]
+    ]
+
+
+def audit_plot(audit: Mapping[str, Any]) -> Markup:
+    """Draw a mark and an interval for each practice; the line is the honest UAR."""
+    shown = audit_points(audit)
+    honest, chance = float(shown[0]["uar"]), float(audit["chance"])
+    low, high = _span(shown, chance)
+    bottom = _TOP + _STEP * len(shown)
+
+    def place(value: float) -> float:
+        whole = _WIDTH - _LEFT - _RIGHT
+        return _LEFT + (value - low) / (high - low) * whole
+
+    out: list[Markup] = []
+    for tick in ticks(low, high, 6):
+        out.append(line(place(tick), _TOP, place(tick), bottom, "grid"))
+        said = f"{100 * tick:.0f}"
+        out.append(text(place(tick), bottom + 16, said, "tick", "middle"))
+    out.append(line(place(chance), _TOP, place(chance), bottom, "chance"))
+    said = f"chance {percent(chance)}"
+    out.append(text(place(chance) + 4, _TOP - 8, said, "tick chance-text"))
+    out.append(line(place(honest), _TOP, place(honest), bottom, "reference"))
+    out.append(text(_WIDTH - _RIGHT, bottom + 33, "UAR in %", "tick", "end"))
+    heads = (_WIDTH - 66, "UAR"), (_WIDTH - 4, "inflation")
+    out += [text(x, _TOP - 8, head, "tick", "end") for x, head in heads]
+    for i, point in enumerate(shown):
+        out += _row(point, _TOP + _STEP * i, place)
+    return drawing(_WIDTH, bottom + 40, _label(audit, shown), out, "audit", least=420)
+
+
+def _span(shown: Sequence[Mapping[str, Any]], chance: float) -> tuple[float, float]:
+    ends = [p[n] for p in shown for n in ("uar", "low", "high") if p[n] is not None]
+    low = max(0.0, math.floor(min([chance, *ends]) * 10 - 0.2) / 10)
+    return low, min(1.0, math.ceil(max([chance, *ends]) * 10 + 0.2) / 10)
+
+
+def _row(point: Mapping[str, Any], y: float, place: Place) -> list[Markup]:
+    middle, kind = y + 28, point["kind"]
+    out = [text(_LEFT, y + 14, clip(point["name"], 74), "name halo")]
+    x = place(point["uar"])
+    honest = place(point["uar"] - (point["inflation"] or 0.0))  # the counterpart's
+    if kind == "optimistic" and abs(x - honest) > 0.5:
+        left, wide = min(x, honest), abs(x - honest)
+        said = f"inflation {_inflation(point)} points"
+        out.append(box(left, middle - 5, wide, 10, "inflation", said))
+    if point["low"] is not None:
+        ends = place(point["low"]), place(point["high"])
+        out.append(line(ends[0], middle, ends[1], middle, "range"))
+    said = f"{point['name']}: UAR {percent(point['uar'])} %"
+    out.append(mark(MARKS[kind], x, middle, _CLASSES[kind], said, 5))
+    uar = percent(point["uar"])
+    out.append(text(_WIDTH - 66, middle + 4, uar, "value", "end"))
+    out.append(text(_WIDTH - 4, middle + 4, _inflation(point), "value", "end"))
+    return out
+
+
+def _inflation(point: Mapping[str, Any]) -> str:
+    if point["inflation"] is None:
+        return ""
+    sign = "+" if point["inflation"] >= 0 else "−"
+    return f"{sign}{points(abs(point['inflation']))}"
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    flag = "optimistic: " if row["kind"] == "optimistic" else ""
+    return f"{flag}{row['title']}"
+
+
+def _label(audit: Mapping[str, Any], shown: Sequence[Mapping[str, Any]]) -> str:
+    first = shown[0]
+    told = [
+        p for p in shown if p["kind"] == "optimistic" and p["inflation"] is not None
+    ]
+    most = max(told, key=lambda p: float(p["inflation"]), default=None)
+    words = (
+        f"Audit of {audit['model']}: UAR of {count(len(shown), 'practice')}, honest "
+        f"{percent(first['uar'])} %."
+    )
+    if most is not None:
+        words += f" Most optimistic: {most['practice']}, {_inflation(most)} points."
+    return f"{words} The table holds the same numbers."

@@ -1,0 +1,65 @@
+"""The cross-corpus heat map: trained on the one, tested on the other."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from contracts.run import Run
+from evaluation.cross_matrix import Cell, matrix, trained_on
+from report._corpus_plots import tone
+from report._run import anchor
+from report._words import ends
+
+
+def cross_views(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Return one table per head that was tested on a corpus it was not trained on.
+
+    Args:
+        runs: in the order of the page
+
+    Returns:
+        ``title`` and ``tests``, and for each training set of corpora one row of cells
+        with ``uar``, ``share`` (from chance to 1, what the ink shows), ``ends``,
+        ``n``, ``link`` and ``warnings``; None where nothing was run
+    """
+    if all("+".join(trained_on(run)) == run.record["corpus"] for run in runs):
+        return []
+    tables = []
+    for one in matrix(runs):
+        if len(one.trains) < 2 and len(one.tests) < 2:
+            continue
+        chance = 1 / len(one.classes)
+        tables.append(
+            {
+                "title": f"{one.model} · {' + '.join(one.features)}",
+                "about": f"labels {one.labels}, seed {one.seed}",
+                "chance": chance,
+                "tests": one.tests,
+                "rows": [
+                    (train, [_cell(one.at(train, test), chance) for test in one.tests])
+                    for train in one.trains
+                ],
+            }
+        )
+    return tables
+
+
+def _cell(found: Sequence[Cell], chance: float) -> dict[str, Any] | None:
+    """Describe a place of the table; of several runs the last, and how many."""
+    known = [cell for cell in found if not math.isnan(cell.uar.value)]
+    if not known:
+        return None
+    cell = known[-1]
+    share = max(0.0, min(1.0, (cell.uar.value - chance) / (1 - chance)))
+    return {
+        "uar": cell.uar.value,
+        "ends": ends(cell.uar),
+        "share": share,
+        "tone": tone(share),
+        "n": cell.n,
+        "speakers": cell.uar.n_speakers,
+        "within": cell.is_within,
+        "link": anchor(cell.run),
+        "warnings": cell.warnings,
+        "more": len(known) - 1,
+    }

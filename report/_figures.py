@@ -1,0 +1,150 @@
+"""Figures for a paper, drawn with matplotlib: SVG and PDF of what the page shows.
+
+Equal runs give equal files: no date is written, and names inside an SVG are salted.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from contracts.run import Run
+from evaluation.calibration import calibration_of
+from evaluation.metrics import score_run
+from evaluation.selective import risk_coverage_of
+from report._svg import clip
+
+BLUE, ORANGE, GREY = "#0b5c93", "#a8440a", "#565e69"
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "emocache",
+    "pdf.fonttype": 42,
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.parse_math": False,  # a label may hold a dollar sign
+}
+
+
+def save(figure: Figure, stem: Path, about: str) -> list[Path]:
+    """Write a figure as SVG and PDF.
+
+    Args:
+        figure: what is drawn
+        stem: the path without its ending
+        about: what is kept inside the files: the command that makes it again
+    """
+    out = []
+    for ending, day in (("svg", "Date"), ("pdf", "CreationDate")):
+        path = stem.with_name(f"{stem.name}.{ending}")
+        key = "Description" if ending == "svg" else "Subject"
+        with mpl.rc_context(STYLE):
+            figure.savefig(path, bbox_inches="tight", metadata={key: about, day: None})
+        out.append(path)
+    return out
+
+
+def _axes(width: float, height: float, panels: int = 1) -> tuple[Figure, list[Any]]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    with mpl.rc_context(STYLE):
+        made = figure.subplots(1, panels, squeeze=False)[0]
+    return figure, list(made)
+
+
+def ranking_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw UAR with its interval over speakers, a row each, the first on top."""
+    figure, (axes,) = _axes(5.5, 0.7 + 0.3 * len(rows))
+    with mpl.rc_context(STYLE):
+        for y, row in enumerate(rows):
+            interval = row["interval"]
+            if not math.isnan(interval.low):
+                ends = [100 * interval.low, 100 * interval.high]
+                axes.plot(ends, [y, y], color=BLUE, lw=4, alpha=0.3)
+            for uar in row["speaker_uars"].values():
+                axes.plot(100 * uar, y, "|", color=BLUE, ms=8)
+            for uar in (u for seed in row["fold_uars"] for u in seed):
+                axes.plot(100 * uar, y, "o", color=BLUE, ms=2.5, alpha=0.5)
+            axes.plot(100 * row["uar"], y, "D", color="black", ms=4)
+        axes.axvline(100 * rows[0]["chance"], color=ORANGE, ls="--", lw=1)
+        axes.set_yticks(range(len(rows)), [clip(row["name"], 60) for row in rows])
+        axes.invert_yaxis()
+        axes.set_xlabel("UAR in %")
+    return figure
+
+
+def confusion_figure(run: Run) -> Figure:
+    """Draw the confusion matrix in percent of its rows."""
+    scores = score_run(run)
+    support = np.maximum(scores.support, 1)[:, None]
+    shares = 100 * scores.confusion / support
+    n = len(scores.labels)
+    figure, (axes,) = _axes(1.2 + 0.42 * n, 1.0 + 0.42 * n)
+    with mpl.rc_context(STYLE):
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+        for i, j in np.ndindex(shares.shape):
+            ink = "white" if shares[i, j] > 60 else "black"
+            said = f"{shares[i, j]:.0f}"
+            axes.text(j, i, said, ha="center", va="center", color=ink)
+        names = [clip(label, 24) for label in scores.labels]
+        axes.set_xticks(range(n), names, rotation=90)
+        axes.set_yticks(range(n), names)
+        axes.set_xlabel("said")
+        axes.set_ylabel("true")
+    return figure
+
+
+def certainty_figure(run: Run) -> Figure | None:
+    """Draw reliability and risk over coverage; None without labels."""
+    told, curve = calibration_of(run), risk_coverage_of(run)
+    if told is None or curve is None:
+        return None
+    figure, (left, right) = _axes(5.5, 2.6, panels=2)
+    with mpl.rc_context(STYLE):
+        bins = told.reliability
+        left.plot([0, 100], [0, 100], color=ORANGE, ls="--", lw=1)
+        left.plot(100 * bins.confidence, 100 * bins.accuracy, "o-", color=BLUE, ms=3)
+        left.set(xlabel="said with, %", ylabel="right, %", xlim=(0, 100), ylim=(0, 100))
+        right.plot(100 * curve.coverage, 100 * curve.risk, color=BLUE)
+        right.axhline(100 * float(curve.risk[-1]), color=ORANGE, ls="--", lw=1)
+        right.set(xlabel="answered, %", ylabel="of these wrong, %", ylim=(0, None))
+    return figure
+
+
+def history_figure(run: Run) -> Figure | None:
+    """Draw the losses and UARs over epochs, a thin line per fold; None without."""
+    histories = [run.history(fold["index"]) for fold in run.record["folds"]]
+    histories = [h for h in histories if h]
+    if not histories:
+        return None
+    figure, panels = _axes(5.5, 2.4, panels=2)
+    with mpl.rc_context(STYLE):
+        for axes, what in zip(panels, ("loss", "uar"), strict=True):
+            for history in histories:
+                for name in sorted({k for e in history for k in e if what in k}):
+                    ys = [e.get(name, math.nan) for e in history]
+                    train = "train" in name
+                    axes.plot(ys, lw=0.8, color=ORANGE if train else BLUE)
+            axes.set(xlabel="epoch", ylabel=what)
+    return figure
+
+
+def audit_figure(points: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw each practice of an audit with its interval, the honest one as a line."""
+    figure, (axes,) = _axes(5.5, 0.7 + 0.3 * len(points))
+    colours = {"honest": "black", "optimistic": ORANGE, "reference": GREY}
+    with mpl.rc_context(STYLE):
+        for y, point in enumerate(points):
+            colour = colours[point["kind"]]
+            if point["low"] is not None:
+                ends = [100 * point["low"], 100 * point["high"]]
+                axes.plot(ends, [y, y], color=colour, lw=3, alpha=0.3)
+            axes.plot(100 * point["uar"], y, "o", color=colour, ms=4)
+        axes.axvline(100 * points[0]["uar"], color="black", ls="--", lw=1)
+        axes.set_yticks(range(len(points)), [clip(p["name"], 60) for p in points])
+        axes.invert_yaxis()
+        axes.set_xlabel("UAR in %")
+    return figure

@@ -1,0 +1,145 @@
+"""The table of heads for README: what stands in it, and how it gets there."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.errors import RunError
+from contracts.run import Run, find_runs
+from evaluation.uncertainty import interval
+from report.results import results
+from serve.heads_command import HEADS
+from serve.heads_table import BEGIN, END, heads_table, put
+from tests.runs import make_run
+
+ASKED = ("ravdess", "ravdess-luna5", "ravdess8")
+
+
+def run_of(folder: Path, model: str, **more: Any) -> Run:
+    """Write a run under the protocol of the table."""
+    return make_run(folder, model=model, protocol="ravdess-luna5", per_label=1, **more)
+
+
+def cells_of(table: str) -> list[list[str]]:
+    """Return the cells of each row below the heading."""
+    lines = [line for line in table.splitlines() if line.startswith("| ")][2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write runs: whole, several seeds, partial and budgeted, elsewhere."""
+    folder = tmp_path_factory.mktemp("runs")
+    for seed in (0, 1, 2):
+        run_of(folder, "xgb", seed=seed)
+    run_of(folder, "xgb", features=("mfcc:mean",), settings={"n_estimators": 7})
+    short = {"settings": {"max_epochs": 2}, "untrained": True, "keep": [0]}
+    run_of(folder, "vgg", features=("wav2vec2",), **short)
+    run_of(folder, "prosodic_attention", features=("wav2vec2",))
+    make_run(folder, model="svm", protocol="loso")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def table(runs: Path) -> str:
+    """Return the table over them."""
+    return heads_table(find_runs(runs)[0], *ASKED)
+
+
+def test_a_row_holds_uar_interval_and_spread(runs: Path, table: str) -> None:
+    found = [r for r in find_runs(runs)[0] if r.record["model"] == "xgb"]
+    same = [r for r in found if r.record["features"][0]["name"] == "egemaps"]
+    [row] = results(same)
+    sure = interval(same)
+
+    told = next(c for c in cells_of(table) if c[0] == "`xgb`" and c[1] == "egemaps")
+
+    assert told[2] == (
+        f"**{100 * row['uar']:.1f}** [{100 * sure.low:.1f}, {100 * sure.high:.1f}]"
+        f"<br>5 folds {100 * row['fold_min']:.1f} to {100 * row['fold_max']:.1f}"
+        f"<br>3 seeds ± {100 * row['seed_sd']:.1f}"
+    )
+    assert "1. .56 accuracy" in told[3] and "aszharov" in told[3]
+    assert told[4].startswith("RAVDESS, 8 classes, one fold")
+    assert told[5].startswith("1. other test speakers; the scaler was fitted again")
+
+
+def test_published_figures_stand_once_for_a_head(table: str) -> None:
+    rows = [cells for cells in cells_of(table) if cells[0].startswith("`xgb`")]
+
+    assert [cells[3] == "see above" for cells in rows] == [False, True]
+    assert {cells[0] for cells in rows} == {"`xgb`", "`xgb` (n_estimators=7)"}
+
+
+def test_what_is_not_the_whole_experiment_says_so(table: str) -> None:
+    cells = next(c for c in cells_of(table) if c[0].startswith("`vgg`"))
+
+    assert cells[0] == (
+        "`vgg`<br>**untrained encoder; partial: fold 0 only; budgeted: 2 of 100 "
+        "epochs**"
+    )
+    assert cells[1] == "wav2vec2<br>facebook/wav2vec2-base"
+    assert "[" not in cells[2] and cells[2].endswith("<br>seed 0, 5 speakers")
+
+
+def test_other_protocols_are_not_in_it_and_nobodys_heads_say_so(table: str) -> None:
+    names = [cells[0] for cells in cells_of(table)]
+
+    assert not [name for name in names if "svm" in name]
+    cells = next(c for c in cells_of(table) if "prosodic" in c[0])
+    assert cells[3] == "nobody published it"
+
+
+def test_another_network_is_named(tmp_path: Path) -> None:
+    made = run_of(tmp_path, "vgg", settings={"frame_stride": 2})
+    for fold in made.record["folds"]:
+        fold["learnt"]["network"] = "another network than the published vgg: so"
+
+    [cells] = cells_of(heads_table([made], *ASKED))
+
+    assert cells[0].startswith("`vgg` (frame_stride=2)<br>**another network than")
+
+
+def test_fewer_seeds_of_the_same_are_left_out_and_named(tmp_path: Path) -> None:
+    few = run_of(tmp_path, "xgb", more={"manifest": {"hash": "older"}})
+    found = [few, *(run_of(tmp_path, "xgb", seed=seed) for seed in (0, 1))]
+
+    told = heads_table(found, *ASKED)
+
+    assert len(cells_of(told)) == 1 and "2 seeds" in told
+    assert "Left out, as there are more seeds of the same head" in told
+    assert f"`{few.run_id}`" in told
+
+
+def test_the_table_takes_its_place_and_no_other(runs: Path, tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    page.write_text(
+        f"# A\n\n{BEGIN}\nof before\n{END}\n\nrest | of it\n", encoding="utf-8"
+    )
+    told = Namespace(
+        runs=runs, corpus=ASKED[0], protocol=ASKED[1], labels=ASKED[2], write=page
+    )
+
+    assert HEADS.run(told) == 0
+    once = page.read_text(encoding="utf-8")
+    assert HEADS.run(told) == 0
+
+    assert page.read_text(encoding="utf-8") == once
+    assert (
+        once.startswith(f"# A\n\n{BEGIN}\n`ravdess` under") and "of before" not in once
+    )
+    assert once.endswith(f"|\n{END}\n\nrest | of it\n")
+
+
+@pytest.mark.parametrize("text", ["", BEGIN, f"{END}\n{BEGIN}", f"{BEGIN}{BEGIN}{END}"])
+def test_a_file_without_a_place_is_refused(text: str) -> None:
+    with pytest.raises(RunError, match="no one place for the table"):
+        put(text, "| a |\n", Path("README.md"))
+
+
+def test_no_run_names_the_command(runs: Path) -> None:
+    message = r"labels emodb7.*got .*ravdess/ravdess8/loso.*pipeline\.py fit"
+    with pytest.raises(RunError, match=message):
+        heads_table(find_runs(runs)[0], "ravdess", "loso", "emodb7")

@@ -1,0 +1,159 @@
+"""Layer study: every layer's worth on test speakers, and the choice that is honest."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contracts.cache import Cache
+from contracts.errors import RunError
+from contracts.feature import Block, FeatureSpec
+from contracts.run import Run
+from evaluation import experiment, layer_study, settings
+from evaluation.layers_command import LAYERS, text
+from evaluation.metrics import score_run
+from evaluation.question import Question, ask
+from tests.runs import make_run
+from tests.synthetic import LABELS, make_cache, rows
+
+FEW = {"strengths": (0.01, 0.1)}
+SHIFT = (0.0, 0.5, 1.0)  # how far labels lie apart in each layer
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
+    """Return a cache with ``states``: three layers, each knowing more than the last."""
+    folder = tmp_path_factory.mktemp("layers") / "cache"
+    frame = rows(10, per_label=3)
+    made = make_cache(folder, frame, n_layers=1)
+    rng = np.random.default_rng(1)
+    spec = FeatureSpec("states", {"toy": 1}, 8, layers=(0, 1, 2), frame_shift=0.02)
+    blocks = {}
+    for key, label in zip(frame["waveform"], frame["label"], strict=True):
+        pooled = rng.standard_normal((3, 2, 8)).astype(np.float32)
+        pooled[:, 0, LABELS.index(label)] += SHIFT
+        blocks[key] = Block(np.zeros((3, 2, 8), np.float32), pooled)
+    with made.lock():
+        made.store(spec).commit(blocks, {}, "cpu")
+    return Cache(folder)
+
+
+def asked(cache: Cache, feature: str = "states") -> Question:
+    return ask(cache.view("toy").require([feature]), None, "speakers-5fold")
+
+
+@pytest.fixture(scope="module")
+def runs(cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    """Return one run per layer."""
+    folder = tmp_path_factory.mktemp("runs")
+    return layer_study.fit_layers(asked(cache), "states", folder, None, FEW)
+
+
+def test_each_layer_has_its_run_and_its_worth(runs: list[Run]) -> None:
+    (found,) = layer_study.studies(runs)
+
+    assert found.layers == (0, 1, 2)
+    assert [layer_study.single_layer(run) for run in runs] == [0, 1, 2]
+    assert [one.value for one in found.uar] == [score_run(run).uar for run in runs]
+    assert found.uar[2].value > found.uar[0].value + 0.1
+    assert found.uar[2].low < found.uar[2].value < found.uar[2].high
+    assert found.inner.shape == (5, 3)
+    assert found.flattery >= 0 or found.best_on_test == 2
+    assert found.runs == tuple(run.run_id for run in runs)
+
+
+def test_nested_choice_is_that_of_a_head_that_chooses(
+    cache: Cache, runs: list[Run], tmp_path: Path
+) -> None:
+    head = settings.heads(["layer_probe"], FEW, ["states"])["layer_probe"]
+    (whole,) = experiment.run_head(asked(cache), "layer_probe", head, [0], tmp_path)
+
+    (found,) = layer_study.studies([*runs, whole])
+
+    assert whole.run_id not in found.runs
+    chosen = {f["index"]: f["chosen"]["layer"] for f in whole.record["folds"]}
+    assert found.chosen == chosen
+    assert found.nested.value == pytest.approx(score_run(whole).uar)
+
+
+def test_layers_that_differ_by_fold_are_taken_fold_by_fold(runs: list[Run]) -> None:
+    by_layer = dict(enumerate(runs))
+    chosen = {0: 0, 1: 2, 2: 1, 3: 0, 4: 2}
+
+    counts = layer_study._nested(by_layer, chosen)
+
+    right = sum(
+        (
+            run.probabilities[
+                (own := (run.predictions["fold"] == fold).to_numpy())
+            ].argmax(1)
+            == run.predictions["label"][own].map(run.classes.index)
+        ).sum()
+        for fold, run in ((fold, runs[n]) for fold, n in chosen.items())
+    )
+    assert counts.sum() == len(runs[0].predictions)
+    assert np.trace(counts.sum(axis=0)) == right
+
+
+def test_learnt_weights_stand_beside(cache: Cache, runs: list[Run]) -> None:
+    question = asked(cache)
+    fingerprint = question.view.spec("states").fingerprint
+    same = {
+        "features": [
+            {"name": "states", "reference": "states", "fingerprint": fingerprint}
+        ],
+        "labels": runs[0].record["labels"],
+    }
+    folder = runs[0].folder.parent.parent / "weighted"
+    weighted = [
+        weighing(make_run(folder, model=m, corpus=c, labels=LABELS, more=same))
+        for m, c in (("vgg", "toy"), ("attention", "elsewhere"))
+    ]
+
+    (found,) = layer_study.studies([*weighted, *runs])
+
+    (weights,) = found.weights
+    assert weights.model == "vgg"
+    assert weights.layers == (0, 1, 2)
+    assert weights.weights.shape == (5, 3)
+    shown = text(found)
+    assert "weight in vgg" in shown
+    assert "0.333" in shown
+
+
+def weighing(run: Run) -> Run:
+    """Give a drawn run three equal weights, with the layers they are of."""
+    for fold in run.record["folds"]:
+        fold["learnt"] = {"layers": [0, 1, 2], "layer_weights": [1 / 3] * 3}
+    return run
+
+
+def test_one_layer_is_no_study(runs: list[Run]) -> None:
+    assert layer_study.studies(runs[:1]) == []
+
+
+def test_layers_that_are_not_stored_are_refused(cache: Cache, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="with layers 7, 9. Run: python pipeline.py"):
+        layer_study.fit_layers(asked(cache), "states", tmp_path, [0, 7, 9])
+    with pytest.raises(RunError, match="egemaps has no layers"):
+        layer_study.fit_layers(asked(cache, "egemaps"), "egemaps", tmp_path)
+
+
+def test_command_goes_on_with_runs_that_are_there(
+    cache: Cache, runs: list[Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser()
+    LAYERS.add_arguments(parser)
+    words: list[Any] = ["--cache", cache.folder, "--runs", runs[0].folder.parent]
+    words += ["--feature", "states", "--protocol", "speakers-5fold", "--layers", "0-2"]
+    words += ["--set", "strengths=(0.01,0.1)"]
+
+    assert LAYERS.run(parser.parse_args([str(word) for word in words])) == 0
+
+    said = capsys.readouterr().out
+    assert said.count("finished before") == 3
+    assert "layer chosen in each fold on its training speakers: UAR" in said
+    assert "best on the test speakers, would look" in said

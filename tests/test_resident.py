@@ -1,0 +1,95 @@
+"""Frames that stay on a device: the same numbers, each utterance read once."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from contracts.cache import Cache
+from contracts.labels import LabelMap
+from contracts.view import View
+from evaluation.settings import head_class
+from models import _frames
+from models._normalisation import norm_of_speakers
+from models._resident import Resident, n_bytes, resident
+from tests.synthetic import LABELS, make_cache, rows
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory: pytest.TempPathFactory) -> View:
+    folder = tmp_path_factory.mktemp("resident") / "cache"
+    make_cache(folder, rows(4), n_layers=2, width=16)
+    return Cache(folder).view("toy").relabel(LabelMap("toy", "as they are", LABELS))
+
+
+def fitted(view: View, **options: Any) -> Any:
+    dev = view.speakers == "toy/04"
+    head = head_class("attention")(max_epochs=2, batch_size=7, device="cpu", **options)
+    return head.fit(view.take(~dev), view.take(dev))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"normalise": "global"}, {"feature_dropout": 0.2, "time_mask": 0.3}]
+)
+def test_kept_frames_give_the_same_fit(
+    view: View, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = fitted(view, **options).predict_proba(view)
+    monkeypatch.setattr(_frames, "resident", lambda *_: Resident(CPU))
+
+    np.testing.assert_array_equal(fitted(view, **options).predict_proba(view), usual)
+
+
+def test_each_utterance_is_read_once(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: Counter[str] = Counter()
+    frames = View.frames
+
+    def counted(self: View, feature: str, row: int, *rest: Any) -> Any:
+        read[str(self.ids[row])] += 1
+        return frames(self, feature, row, *rest)
+
+    monkeypatch.setattr(View, "frames", counted)
+    monkeypatch.setattr(_frames, "resident", lambda *_: Resident(CPU))
+    fitted(view)
+
+    assert set(read) == set(view.ids)
+    assert set(read.values()) == {1}
+
+
+def test_normalised_at_once_is_normalised_layer_by_layer(view: View) -> None:
+    norm = norm_of_speakers(view, "wav2vec2", [1, 2], {})
+    draw = torch.Generator().manual_seed(0)
+    maps = torch.randn(3, 2, 9, 16, generator=draw).half()
+    lengths, chosen = torch.tensor([9, 4, 1]), [0, 20, 9]
+    maps[1, :, 4:], maps[2, :, 1:] = 0, 0
+
+    ours = norm.at_once(maps, lengths, chosen)
+
+    torch.testing.assert_close(ours, norm.apply(maps, lengths, chosen))
+    assert ours.abs().sum() > 0
+
+
+def test_what_a_view_takes_is_what_is_stored(view: View) -> None:
+    stored = sum(view.frames("wav2vec2", i, [1, 2]).nbytes for i in range(len(view)))
+
+    assert n_bytes(view, "wav2vec2", [1, 2]) == stored
+    assert resident(view, "wav2vec2", [1, 2], CPU) is None
+
+
+def test_more_than_half_of_the_free_memory_is_not_kept(
+    view: View, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gpu, asked = torch.device("cuda"), ("wav2vec2", [1, 2])
+    needed = n_bytes(view, *asked)
+
+    for free, is_kept in ((2 * needed, True), (2 * needed - 1, False)):
+        told = free, 10 * free
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _, told=told: told)
+        assert (resident(view, *asked, gpu) is not None) == is_kept
