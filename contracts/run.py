@@ -55,6 +55,7 @@ _PACKAGES = (
 _NOT_IDENTITY = (
     *("command", "specs", "left_out", "refused", "limited"),
     *("versions", "machine", "elsewhere", "derived", "conformity"),
+    "incomplete",
 )
 
 
@@ -68,7 +69,8 @@ class Run:
             parameters), ``corpus``, ``features``, ``specs`` (each ``FeatureSpec``, to
             make the features again), ``labels``, ``protocol``, ``seed``,
             ``conformity`` (``line``, ``cautions``), ``partial``,
-            ``limited`` (corpus -> taken, found), ``manifest``,
+            ``limited`` (corpus -> taken, found), ``incomplete`` (corpus -> found,
+            published), ``manifest``,
             ``folds``, ``left_out``, ``refused``,
             ``versions``, ``machine``, ``command``, ``seconds``; of runs that no fit
             made also ``elsewhere``, ``derived`` or ``checkpoint``: where from
@@ -104,6 +106,8 @@ class Run:
             said.append(f"partial: {noun} {listing(folds)} only")
         for corpus, (n, found) in self.record.get("limited", {}).items():
             said.append(f"limited: {n} of {found} utterances of {corpus}")
+        for corpus, (n, published) in self.record.get("incomplete", {}).items():
+            said.append(f"incomplete: {n} of {published} utterances of {corpus}")
         told = [variant.parse(text) for text in self.record.get("variants", {})]
         if names := list(dict.fromkeys(v.asked for v in told if v.role == "augment")):
             said.append(f"trained on {listing(names)} too")
@@ -119,6 +123,8 @@ class Run:
         said += self.record.get("conformity", {}).get("cautions", [])
         learnt = [f["learnt"] for f in self.record["folds"]]
         said += dict.fromkeys(one["network"] for one in learnt if "network" in one)
+        heads = (str(one.get("warning", "")).partition(":")[0] for one in learnt)
+        said += dict.fromkeys(word for word in heads if word)
         return said
 
     @cached_property
@@ -128,7 +134,7 @@ class Run:
         paths = [self.fold_folder(i) / "predictions.parquet" for i in folds]
         return pd.concat([pd.read_parquet(p) for p in paths], ignore_index=True)
 
-    @property
+    @cached_property
     def probabilities(self) -> NDArray[np.float64]:
         """Probabilities ``(utterance, class)``."""
         columns = [f"{PROBABILITY}{label}" for label in self.classes]
@@ -280,6 +286,8 @@ def read_run(folder: Path) -> Run:
             what = f"run {folder.name} is unfinished: give its fit command once more"
         else:
             what = f"no run {folder.name!r} in {folder.parent}"
+            if near := _that_begin(folder):
+                what += f". Runs that begin so, to be named whole: {listing(near, 5)}"
         msg = f"{what}. See: python pipeline.py runs --runs {folder.parent}"
         raise RunError(msg)
     try:
@@ -306,6 +314,13 @@ def read_run(folder: Path) -> Run:
         )
         raise RunError(msg)
     return run
+
+
+def _that_begin(folder: Path) -> list[str]:
+    """Return names of runs that begin with the name of a folder that is not there."""
+    runs = folder.parent
+    names = [p.parent.name for p in runs.glob("*/run.json")] if runs.is_dir() else []
+    return sorted(n for n in names if folder.name and n.startswith(folder.name))
 
 
 def find_runs(runs: Path) -> tuple[list[Run], list[str]]:

@@ -19,6 +19,7 @@ from evaluation.question import Question
 from evaluation.settings import needs_dev
 
 LEAKS = ("speaker", "waveform", "source")
+ANOTHER = 10_000  # added to a seed, where a second draw must differ from the first
 TRANSDUCTIVE = (
     "normalise='speaker' looks at all utterances of the test speakers, so this is not "
     "honest either: audit with --set normalise=global"
@@ -159,21 +160,11 @@ def copies_in_train(case: Case) -> Outcome:
 
 
 def copies_across(case: Case) -> Outcome:
-    """Part originals and augmented copies at random, one like the other."""
-    question = _copies(case)
-    view = question.view
-    original = (view.manifest["variant"] == "").to_numpy()
-    trials = []
-    for seed in case.asked_seeds(practice_draws=True):
-        folds = case.question.folds
-        parts = in_random_parts(view, folds, seed)
-        for fold, (train, dev, test) in zip(folds, parts, strict=True):
-            # no Fold takes copies into test, whatever it breaks: parts without one
-            trials.append(
-                _trial(case, view, train, dev, test[original[test]], fold, seed)
-            )
-    note = "scored on originals; their speakers stand on both sides too"
-    return Outcome(case.fit(trials), note)
+    """Part augmented copies at random, beside originals parted as at random."""
+    view = _copies(case).view
+    copy = (view.manifest["variant"] != "").to_numpy()
+    trials = _beside(case, view, np.flatnonzero(~copy), np.flatnonzero(copy))
+    return Outcome(case.fit(trials), "scored on originals")
 
 
 def _copies(case: Case) -> Question:
@@ -183,19 +174,36 @@ def _copies(case: Case) -> Question:
 
 
 def duplicates_across(case: Case) -> Outcome:
-    """Take every file in twice, and part them at random."""
-    view, folds = case.question.view, case.question.folds
+    """Take every file in twice, the second of each parted at random too."""
+    view = case.question.view
     n = len(view)
-    twice = view.take(np.concatenate([np.arange(n), np.arange(n)]))
-    trials = []
-    for seed in case.asked_seeds(practice_draws=True):
-        parts = in_random_parts(twice, folds, seed)
-        for fold, (train, dev, test) in zip(folds, parts, strict=True):
-            trials.append(_trial(case, twice, train, dev, test[test < n], fold, seed))
+    first, second = np.arange(n), np.arange(n, 2 * n)
+    twice = view.take(np.concatenate([first, first]))
     again = int(view.manifest["waveform"].duplicated().sum())
     has = f"{again} waveforms" if again != 1 else "1 waveform"
     note = f"scored on the first of each; this corpus itself has {has} twice"
-    return Outcome(case.fit(trials), note)
+    return Outcome(case.fit(_beside(case, twice, first, second)), note)
+
+
+def _beside(
+    case: Case, view: View, originals: NDArray[np.int64], copies: NDArray[np.int64]
+) -> Iterator[Trial]:
+    """Put copies into the random parts of their originals, each wherever it falls.
+
+    Originals are parted as ``random_split`` parts them, so that the copies alone make
+    the difference. No copy is tested: those that fall into test are not used.
+    """
+    folds = case.question.folds
+    for seed in case.asked_seeds(practice_draws=True):
+        parts = in_random_parts(view.take(originals), folds, seed)
+        # of another seed, or a copy would fall where its original does
+        more = in_random_parts(view.take(copies), folds, seed + ANOTHER)
+        for fold, own, new in zip(folds, parts, more, strict=True):
+            train, dev = (
+                np.concatenate([originals[own[i]], copies[new[i]]]) for i in (0, 1)
+            )
+            # no Fold takes a copy from its original: parts without one
+            yield _trial(case, view, train, dev, originals[own[2]], fold, seed)
 
 
 def _trial(

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from evaluation import uncertainty
 from evaluation._audit_work import Outcome
-from evaluation.confusions import speaker_confusions, uar_of
-from evaluation.uncertainty import MIN_SPEAKERS, Interval, interval
+from evaluation.confusions import of_nobody, placed, speaker_confusions, uar_of
+from evaluation.uncertainty import MIN_SPEAKERS, Interval, interval, nobody_drawn
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ def score(own: Outcome, against: Outcome | None, n_labels: int) -> Score:
     """
     rows = own.rows
     n_seeds = rows["seed"].nunique()
-    uar = interval(_counts(rows, n_labels)[1])
+    names, counts = _counts(rows, n_labels)
+    uar = interval(counts, speakers=names)
     n = len(rows) // n_seeds
     if against is None:
         nothing = Interval(math.nan, math.nan, math.nan, uar.n_speakers)
@@ -71,12 +72,13 @@ def difference(own: pd.DataFrame, other: pd.DataFrame, n_labels: int) -> Interva
     value = uar_of_rows(own, n_labels) - uar_of_rows(other, n_labels)
     names, first = _counts(own, n_labels)
     everyone, second = _counts(other, n_labels)
-    if why := _no_interval(names, everyone):
-        return Interval(value, math.nan, math.nan, len(names), why)
-    placed = np.zeros(second.shape[1:])
-    placed[[everyone.index(name) for name in names]] = first.mean(axis=0)
-    ends = uncertainty.difference(placed, second.mean(axis=0), "uar")
-    return Interval(value, ends.low, ends.high, len(names))
+    n = len(set(names) - {""})
+    unknown = max(of_nobody(names, first), of_nobody(everyone, second))
+    if why := nobody_drawn(unknown) or _no_interval(names, everyone):
+        return Interval(value, math.nan, math.nan, n, why)
+    placed_first = placed(names, first.mean(axis=0), everyone)
+    ends = uncertainty.difference(placed_first, second.mean(axis=0), "uar")
+    return Interval(value, ends.low, ends.high, n)
 
 
 def _no_interval(names: Sequence[str], everyone: Sequence[str]) -> str:

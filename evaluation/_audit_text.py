@@ -26,6 +26,8 @@ def audit_text(told: Mapping[str, Any], rows: Sequence[Row]) -> str:
     lines = [first]
     if told["untrained"]:
         lines.append("the encoder is untrained: random weights, nothing was learnt")
+    if told["partial"]:
+        lines.append(f"partial: folds {listing(told['folds'])} of the protocol alone")
     lines += [
         f"protocol {told['protocol']['name']} itself breaks {what}: optimistic"
         for what in told["protocol"]["breaks"]
@@ -63,9 +65,9 @@ def _ends(low: float | None, high: float | None, form: str) -> str:
 
 def _said(row: Row) -> str:
     words = [row["title"]]
-    if row["against"]:
+    if row["inflation"] is not None:
         same = "the same" if row["paired"] else "other"
-        words.append(f"less {row['against']}, {same} test utterances")
+        words.append(f"inflation over {row['against']}, {same} test utterances")
     if row["note"]:
         words.append(row["note"])
     return f"  {row['practice']}: {'; '.join(words)}"

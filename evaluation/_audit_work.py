@@ -4,6 +4,7 @@ A practice that leaks is never a ``Fold`` that says nothing: it is a list of tri
 here alone, which no other command can ask for.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.cache import Cache
+from contracts.errors import listing
 from contracts.job import Job
 from contracts.terminal import progress
 from contracts.view import View
@@ -21,6 +23,8 @@ from evaluation.folds import Fold
 from evaluation.question import Question
 from evaluation.settings import needs_dev
 
+Rows = NDArray[np.int64]
+Parts = tuple[Rows, Rows, Rows]
 COLUMNS = ("seed", "fold", "id", "speaker", "truth", "guess")
 
 
@@ -141,9 +145,7 @@ def guesses(trial: Trial, codes: NDArray[np.integer]) -> pd.DataFrame:
     return pd.DataFrame(told)[list(COLUMNS)]
 
 
-def in_random_parts(
-    view: View, folds: Sequence[Fold], seed: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+def in_random_parts(view: View, folds: Sequence[Fold], seed: int) -> Iterator[Parts]:
     """Part utterances at random by label alone, into as many folds as a protocol.
 
     Where the protocol tests every utterance once, so does this; otherwise each fold
@@ -156,30 +158,65 @@ def in_random_parts(
 
     Yields:
         positions of train, dev and test
-    """
-    from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 
-    rows, y = np.arange(len(view)), view.y
+    Raises:
+        Skipped: if a label has too few utterances; says which
+    """
     whole = len(folds[0].view)
     tested = np.sort(np.concatenate([f.test for f in folds]))
     if len(folds) > 1 and np.array_equal(tested, np.arange(whole)):
-        parts = list(
-            StratifiedKFold(len(folds), shuffle=True, random_state=seed).split(rows, y)
-        )
+        parts = _each_once(view, len(folds), seed)
     else:
-        parts = [
-            next(
-                StratifiedShuffleSplit(
-                    1, test_size=len(f.test) / whole, random_state=seed + f.index
-                ).split(rows, y)
-            )
-            for f in folds
-        ]
+        shares = [len(f.test) / whole for f in folds]
+        seeds = [seed + f.index for f in folds]
+        parts = [_drawn(view, *one) for one in zip(shares, seeds, strict=True)]
     for fold, (rest, test) in zip(folds, parts, strict=True):
         draw = np.random.default_rng([seed, fold.index])
         drawn = draw.permutation(rest)
         n_dev = round(len(rest) * len(fold.dev) / (len(fold.train) + len(fold.dev)))
         yield np.sort(drawn[n_dev:]), np.sort(drawn[:n_dev]), np.asarray(test)
+
+
+def _each_once(view: View, n_parts: int, seed: int) -> list[tuple[Rows, Rows]]:
+    """Return the rest and the test part of each fold; labels may lack in some."""
+    from sklearn.model_selection import StratifiedKFold
+
+    if (most := np.unique(view.y, return_counts=True)[1].max()) < n_parts:
+        msg = (
+            f"{n_parts} random parts by label need a label of {n_parts} utterances or "
+            f"more, but the most frequent has {most}: choose a protocol of fewer folds "
+            "with --protocol"
+        )
+        raise Skipped(msg)
+    parts = StratifiedKFold(n_parts, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # that rare labels lack in some parts is no harm
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        return list(parts.split(np.arange(len(view)), view.y))
+
+
+def _drawn(view: View, share: float, seed: int) -> tuple[Rows, Rows]:
+    """Return the rest and a test part of a share of the utterances."""
+    from sklearn.model_selection import StratifiedShuffleSplit
+
+    codes, n_each = np.unique(view.y, return_counts=True)
+    if alone := [c for c, n in zip(codes, n_each, strict=True) if n < 2]:
+        named = listing(view.classes[c] if c >= 0 else "no label" for c in alone)
+        msg = (
+            f"one utterance alone of {named}: a random part by label needs two or "
+            "more. Merge labels with --labels"
+        )
+        raise Skipped(msg)
+    n_test = round(share * len(view))
+    if min(n_test, len(view) - n_test) < len(codes):
+        msg = (
+            f"a random test part of {n_test} of {len(view)} utterances cannot hold, "
+            f"and leave, each of {len(codes)} labels: choose a protocol of larger "
+            "parts with --protocol"
+        )
+        raise Skipped(msg)
+    part = StratifiedShuffleSplit(1, test_size=n_test, random_state=seed)
+    one: tuple[Rows, Rows] = next(part.split(np.arange(len(view)), view.y))
+    return one
 
 
 Practised = Callable[[Case], Outcome]

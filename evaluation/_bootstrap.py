@@ -14,6 +14,7 @@ Hesterberg, What Teachers Should Know About the Bootstrap, The American Statisti
 
 import hashlib
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,14 @@ LEVEL = 0.95
 
 def drawn_by(data: NDArray[np.generic]) -> np.random.Generator:
     """Return random numbers that equal data draw alike."""
-    digest = hashlib.sha256(np.ascontiguousarray(data, np.float64).tobytes()).digest()
+    return _seeded(_digest(data))
+
+
+def _digest(data: NDArray[np.generic]) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(data, np.float64).tobytes()).digest()
+
+
+def _seeded(digest: bytes) -> np.random.Generator:
     return np.random.default_rng(np.frombuffer(digest, np.uint32))
 
 
@@ -39,9 +47,19 @@ def speaker_weights(
         n_speakers: speakers to draw from, as many are drawn
         data: equal data are resampled in the same way
         n: number of resamples
+
+    Returns:
+        an array that cannot be written to: it is drawn once for equal data
     """
+    return _weights(n_speakers, _digest(data), n)
+
+
+@lru_cache(maxsize=2)  # one has 32 MB where there are 1,000 speakers
+def _weights(n_speakers: int, digest: bytes, n: int) -> Counts:
     equal = np.full(n_speakers, 1 / n_speakers)
-    return drawn_by(data).multinomial(n_speakers, equal, size=n)
+    weights = _seeded(digest).multinomial(n_speakers, equal, size=n)
+    weights.flags.writeable = False
+    return weights
 
 
 def resampled(counts: Values, data: Values) -> Values:

@@ -40,6 +40,7 @@ SPLITS: Mapping[str, tuple[str, ...]] = {
     "dev": ("dev", "devel", "development", "val", "valid", "validation"),
     "test": ("test", "testing", "eval", "evaluation"),
 }
+LEARNT = "train", "dev"  # splits that a model has seen
 _PROBABILITY = re.compile(r"(?:p|prob|proba|probability)[:_ ](.+)", re.IGNORECASE)
 _KEY = ["file", "start", "end"]
 
@@ -180,10 +181,15 @@ def _keyed(
     columns = _KEY if times else _KEY[:1]
     both = [rows[columns].agg("|".join, axis=1) for rows in (files, told)]
     if not set(both[0]) & set(both[1]):
-        both = [key.str.replace("\\", "/").str.rpartition("/")[2] for key in both]
+        both = [key.map(last_name) for key in both]
         if set(both[0]) & set(both[1]):
             said.append("files are matched by their names alone, folders differ")
     return files.assign(key=both[0]), told.assign(key=both[1])
+
+
+def last_name(path: str) -> str:
+    """Return the name of a file without its folders, of Windows' too."""
+    return re.split(r"[\\/]", path)[-1]
 
 
 def _refuse_doubled(

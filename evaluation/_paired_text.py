@@ -22,9 +22,10 @@ def points(value: float, sign: bool = False) -> str:
 
 def systems_text(systems: Sequence[System], metric: str) -> str:
     """Lay out each system's score, with its interval or each speaker's score."""
-    one = [interval(system.counts.mean(axis=0), metric) for system in systems]
+    names = sorted(set(systems[0].speakers.tolist()))
+    one = [interval(s.counts.mean(axis=0), metric, names) for s in systems]
     several = any(len(system.guesses) > 1 for system in systems)
-    few = len(set(systems[0].speakers.tolist())) < MIN_SPEAKERS
+    few = one[0].n_speakers < MIN_SPEAKERS
     heads = ["system", "seeds", *(["seed SD"] if several else ()), f"{NAMES[metric]} %"]
     rows = []
     for system, told in zip(systems, one, strict=True):
@@ -36,7 +37,7 @@ def systems_text(systems: Sequence[System], metric: str) -> str:
                 listing(system.facts.get("seeds", ())),
                 *([sd] if several else ()),
                 points(told.value),
-                _speakers(system, metric) if few else _ends(told),
+                _speakers(system, metric) if few else _ends(told) or told.note,
             ]
         )
     return table([*heads, "each speaker %" if few else "95 % interval"], rows)
@@ -48,13 +49,15 @@ def _speakers(system: System, metric: str) -> str:
 
 
 def _ends(one: Interval, sign: bool = False) -> str:
+    if math.isnan(one.low):
+        return ""
     return f"[{points(one.low, sign)}, {points(one.high, sign)}]"
 
 
 def sentence(pair: Comparison) -> str:
     """Say what one pair comes to."""
     one, n = pair.interval, pair.interval.n_speakers
-    ends = "" if math.isnan(one.low) else f" {_ends(one, sign=True)}"
+    ends = f" {told}" if (told := _ends(one, sign=True)) else ""
     why = f", since {pair.why}" if pair.verdict == UNKNOWN else ""
     holm = f"Holm over {pair.family}: {_p(pair.p_holm)}; " if pair.family > 1 else ""
     how = f"{pair.test.n_draws:,} drawn" if pair.test.n_draws else "all counted"

@@ -7,19 +7,21 @@ for Testing Hypotheses, 1989, with speakers as its strata. Test speakers tell th
 truth to both systems, so the pooled UAR and WAR differences are sums over speakers, a
 swap turns the sign of its summand, and all 2^n sums are counted from two sorted halves:
 exact for up to ``EXACT_SUMS`` speakers. F1 is no such sum: its 2^n tables are gone
-through one by one up to ``EXACT_TABLES`` speakers. Beyond, swaps are drawn, and the
-observed one counts as a draw (Phipson and Smyth, Permutation P-values Should Never Be
-Zero, Statistical Applications in Genetics and Molecular Biology 9, 2010).
+through one by one up to ``EXACT_TABLES`` speakers. Beyond, swaps are drawn once for all
+pairs that are judged together, and the observed one counts as a draw (Phipson and
+Smyth, Permutation P-values Should Never Be Zero, Statistical Applications in Genetics
+and Molecular Biology 9, 2010).
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluation._bootstrap import drawn_by
-from evaluation.confusions import Values, score_of
+from evaluation.confusions import Values, f1_of_parts, f1_parts
 
 EXACT_SUMS = 32  # speakers; two halves of 65,536 sums
 EXACT_TABLES = 14  # speakers; 16,384 tables
@@ -80,19 +82,74 @@ def swap_test(first: Values, second: Values, metric: str, n_pairs: int = 1) -> S
         metric: ``uar``, ``war`` or ``f1``
         n_pairs: size of the family that Holm's method will correct for
     """
-    n = len(first)
-    linear = metric in ("uar", "war")
-    if linear and n <= EXACT_SUMS:
-        return SwapTest(exact_sums(parts(first, second, metric)), smallest_p(n), 0)
-    if not linear and n <= EXACT_TABLES:
+    return swap_tests([first, second], [(0, 1)], metric, n_pairs)[0]
+
+
+def swap_tests(
+    systems: Sequence[Values],
+    pairs: Sequence[tuple[int, int]],
+    metric: str,
+    n_pairs: int,
+) -> list[SwapTest]:
+    """Test differences of several systems; swaps that are drawn are drawn once.
+
+    Args:
+        systems: counts ``(speaker, truth, guess)`` of each, mean over seeds, all on the
+            same utterances
+        pairs: which two systems each test is of
+        metric: ``uar``, ``war`` or ``f1``
+        n_pairs: size of the family that Holm's method will correct for
+    """
+    n = len(systems[0])
+    two = [(systems[a], systems[b]) for a, b in pairs]
+    if metric in ("uar", "war"):
+        each = [parts(*pair, metric) for pair in two]
+        if n <= EXACT_SUMS:
+            return [SwapTest(exact_sums(one), smallest_p(n), 0) for one in each]
+        return _drawn(_turned_sums(np.stack(each), systems, n_pairs), n_pairs)
+    if n <= EXACT_TABLES:
         every = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
-        far = _as_far(first, second, metric, every)
-        return SwapTest(float(far.mean()), smallest_p(n), 0)
-    rng, n_draws, hits = drawn_by(first + second), draws_for(n_pairs), 0
+        far = [_as_far(*pair, every).mean() for pair in two]
+        return [SwapTest(float(p), smallest_p(n), 0) for p in far]
+    hits = (
+        np.array([_as_far(*pair, swaps).sum() for pair in two])
+        for swaps in _swaps(systems, n_pairs)
+    )
+    return _drawn(hits, n_pairs)
+
+
+def _swaps(systems: Sequence[Values], n_pairs: int) -> Iterator[NDArray[np.integer]]:
+    """Draw swaps ``(draw, speaker)``, some at a time."""
+    # rounded, since a sum must not depend on the order in which systems are given
+    rng = drawn_by(np.round(np.sum(systems, axis=0), 6))
+    n, n_draws = len(systems[0]), draws_for(n_pairs)
     for start in range(0, n_draws, _AT_ONCE):
-        swaps = rng.integers(0, 2, (min(_AT_ONCE, n_draws - start), n))
-        hits += int(_as_far(first, second, metric, swaps).sum())
-    return SwapTest((hits + 1) / (n_draws + 1), 1 / (n_draws + 1), n_draws)
+        yield rng.integers(0, 2, (min(_AT_ONCE, n_draws - start), n), np.int8)
+
+
+def _turned_sums(
+    each: Values, systems: Sequence[Values], n_pairs: int
+) -> Iterator[NDArray[np.integer]]:
+    """Count for each pair, batch by batch, the drawn sums that are as far from 0.
+
+    Args:
+        each: what each speaker adds to the difference ``(pair, speaker)``
+        systems: what swaps are seeded from
+        n_pairs: size of the family
+    """
+    observed = np.abs(each.sum(axis=1)) - [_slack(one) for one in each]
+    for swaps in _swaps(systems, n_pairs):
+        sums = (1.0 - 2.0 * swaps) @ each.T
+        yield (np.abs(sums) >= observed).sum(axis=0)
+
+
+def _drawn(hits: Iterator[NDArray[np.integer]], n_pairs: int) -> list[SwapTest]:
+    """Make tests of how many drawn swaps were as far, ``(pair,)`` batch by batch."""
+    n_draws = draws_for(n_pairs)
+    return [
+        SwapTest((int(far) + 1) / (n_draws + 1), 1 / (n_draws + 1), n_draws)
+        for far in np.sum(list(hits), axis=0)
+    ]
 
 
 def exact_sums(each: Values) -> float:
@@ -124,13 +181,12 @@ def _slack(each: Values) -> float:
 
 
 def _as_far(
-    first: Values, second: Values, metric: str, swaps: NDArray[np.integer]
+    first: Values, second: Values, swaps: NDArray[np.integer]
 ) -> NDArray[np.bool_]:
-    """Return for each swap ``(draw, speaker)`` whether its difference is as large."""
-    shape = (len(swaps), *first.shape[1:])
-    change = (second - first).reshape(len(first), -1)
-    moved = (swaps.astype(float) @ change).reshape(shape)
-    whole, other = first.sum(axis=0), second.sum(axis=0)
-    apart = score_of(whole + moved, metric) - score_of(other - moved, metric)
-    observed = score_of(whole, metric) - score_of(other, metric)
+    """Return for each swap ``(draw, speaker)`` whether its F1 is as far apart."""
+    one, two = f1_parts(first), f1_parts(second)  # (2, speaker, label)
+    moved = swaps.astype(float) @ (two - one)  # (2, draw, label)
+    whole, other = one.sum(axis=1)[:, None], two.sum(axis=1)[:, None]
+    apart = f1_of_parts(*(whole + moved)) - f1_of_parts(*(other - moved))
+    observed = f1_of_parts(*whole) - f1_of_parts(*other)
     return np.asarray(np.abs(apart) >= abs(observed) - 1e-9)

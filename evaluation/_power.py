@@ -17,6 +17,7 @@ from evaluation._permutation import smallest_p
 from evaluation.confusions import Values, score_of
 
 POWER = 0.8
+_MANY = 60  # speakers; their p values lie closer together than numbers can tell
 
 
 def visible_difference(each: Values, alpha: float, power: float = POWER) -> float:
@@ -32,11 +33,19 @@ def visible_difference(each: Values, alpha: float, power: float = POWER) -> floa
         since the smallest p is above alpha, or where the speakers do not differ
     """
     n = len(each)
-    steps = math.floor(alpha / smallest_p(n) + 1e-9)
+    level = _possible(n, alpha)
     error = math.sqrt(n) * float(np.std(each, ddof=1)) if n > 1 else 0.0
-    if steps == 0 or error <= 1e-12:
+    if level == 0 or error <= 1e-12:
         return math.nan
-    return _shift(n, steps * smallest_p(n), power) * error
+    return _shift(n, level, power) * error
+
+
+def _possible(n_speakers: int, alpha: float) -> float:
+    """Return the largest p of so many speakers at or below alpha; 0: there is none."""
+    if n_speakers > _MANY:
+        return alpha
+    smallest = smallest_p(n_speakers)
+    return math.floor(alpha / smallest + 1e-9) * smallest
 
 
 @cache

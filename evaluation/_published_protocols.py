@@ -15,7 +15,7 @@ from evaluation.parting import (
     in_order,
     leave_one_session_out,
     leave_one_speaker_out,
-    rows_with,
+    partner_as_dev,
 )
 
 LUNA = (  # Luna-Jimenez et al. 2022, test actors of each fold
@@ -74,17 +74,6 @@ def _statements(view: View) -> Iterator[Part]:
             yield Part(f"{part.name}, sentence {one} unheard", train, dev, test)
 
 
-def _partner_as_dev(view: View) -> Iterator[Part]:
-    """Test each speaker in turn; dev is who else speaks in the session."""
-    session = view.manifest["session"].to_numpy(object)
-    for speaker in in_order(view.speakers):
-        test = rows_with(view.speakers, [speaker])
-        beside = rows_with(session, set(session[test]))
-        dev = rows_with(view.speakers, set(view.speakers[beside]) - {speaker})
-        train = np.setdiff1d(np.arange(len(view)), np.concatenate([test, dev]))
-        yield Part(speaker, train, dev, test)
-
-
 _RAVDESS = (
     Protocol(
         "ravdess-luna5",
@@ -94,7 +83,8 @@ _RAVDESS = (
         "The published protocol has no dev part and chose checkpoints on the test "
         f"fold; ours does not. {HELD_OUT}",
         corpus="ravdess",
-        as_published="the test actors of each fold; speech, 1440 utterances",
+        as_published="the test actors of each fold; speech",
+        n_utterances=1440,
         differs="a dev part, which the source lacks: it is taken from its training "
         "actors",
         labels="ravdess8",
@@ -117,11 +107,12 @@ _RAVDESS = (
         _PEPINO,
         "Two test actors: results swing by 8 points with the actors.",
         corpus="ravdess",
-        as_published="the actors of each part, calm merged into neutral, five seeds",
-        differs="speech alone (1440 files), the source has song in every part (2452 "
-        "files): to be compared with its speech-only figures, 120 test utterances, "
-        "from a network that heard song in training",
+        as_published="the actors of each part",
+        differs="speech alone, the source has song in every part (2452 files): to be "
+        "compared with its speech-only figures (of 120 test utterances), from a "
+        "network that heard song in training",
         labels="merge-calm",
+        classes="calm merged into neutral",
         seeds=PEPINO_SEEDS,
     ),
     Protocol(
@@ -143,7 +134,8 @@ _RAVDESS = (
         _EMOBOX,
         f"Dev of the source shares speakers with train; ours does not. {HELD_OUT}",
         corpus="ravdess",
-        as_published="the test actors of each fold; speech, 1440 utterances",
+        as_published="the test actors of each fold; speech",
+        n_utterances=1440,
         differs=_SHARED_DEV,
         labels="ravdess8",
     ),
@@ -158,7 +150,9 @@ _IEMOCAP = (
         "out whole.",
         needs=("speaker", "session"),
         corpus="iemocap",
-        as_published="the test session of each fold; four classes, 5531 utterances",
+        as_published="the test session of each fold",
+        classes="four classes",
+        n_utterances=5531,
         differs=f"{_SHARED_DEV}, the next session whole, so that one session less is "
         "trained on. The source's figure is accuracy (WAR), a mean of five folds",
         labels="iemocap4",
@@ -171,7 +165,8 @@ _IEMOCAP = (
         "Dev: the next session.",
         needs=("speaker", "session"),
         corpus="iemocap",
-        as_published="the test session of each fold; four classes",
+        as_published="the test session of each fold",
+        classes="four classes",
         differs="the published dev is a tenth of the rest by group; ours is the next "
         "session whole",
         labels="iemocap4",
@@ -180,12 +175,14 @@ _IEMOCAP = (
     Protocol(
         "iemocap-10fold",
         "IEMOCAP, leave one speaker out, the partner in dialogue as dev",
-        _partner_as_dev,
+        partner_as_dev,
         "leave-one-speaker-out figures stand in Ma et al., emotion2vec, 2023",
         "A partner is heard in the same dialogues, so it is not trained on.",
         needs=("speaker", "session"),
         corpus="iemocap",
-        as_published="the test speaker of each fold; four classes",
+        as_published="the test speaker of each fold",
+        classes="four classes",
+        n_utterances=5531,
         differs="the source has figures with and without dev of its own; here dev is "
         "the other speaker of the session and chooses alone",
         labels="iemocap4",
@@ -199,7 +196,9 @@ _IEMOCAP = (
         "out whole.",
         needs=("speaker", "session"),
         corpus="iemocap",
-        as_published="the test session of each fold; four classes, 5531 utterances",
+        as_published="the test session of each fold",
+        classes="four classes",
+        n_utterances=5531,
         differs=f"{_SHARED_DEV}, the next session whole",
         labels="iemocap4",
     ),
@@ -223,7 +222,9 @@ _OTHERS = (
         "audEERING, w2v2-how-to (notebook beside Wagner et al. 2023)",
         HELD_OUT,
         corpus="emodb",
-        as_published="the test speaker of each fold; seven classes, 535 utterances",
+        as_published="the test speaker of each fold",
+        classes="seven classes",
+        n_utterances=535,
         differs="a dev part for heads that need one; the source has none",
         labels="emodb7",
     ),
@@ -234,8 +235,11 @@ _OTHERS = (
         _EMOBOX,
         f"Dev of the source shares speakers with train; ours does not. {HELD_OUT}",
         corpus="savee",
-        as_published="the test speaker of each fold; seven classes, 480 utterances",
+        as_published="the test speaker of each fold",
         differs=f"{_SHARED_DEV}: one of three, so that two are trained on",
+        labels="identity",
+        classes="seven classes",
+        n_utterances=480,
     ),
 )
 PUBLISHED = (*_RAVDESS, *_IEMOCAP, *_OTHERS)

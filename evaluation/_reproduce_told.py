@@ -27,8 +27,14 @@ def fit_words(row: Row, runs: Path = RUNS, cache: Path = CACHE) -> list[str]:
         runs: folder of the runs
         cache: the cache
     """
-    words = ["fit", "--corpus", *row.corpus, "--labels", row.labels]
-    words += ["--protocol", row.protocol, "--model", row.model]
+    if row.train:
+        tested = [corpus for corpus in row.corpus if corpus not in row.train]
+        words = ["fit", "--train-corpus", *row.train, "--test-corpus", *tested]
+        words += ["--labels", row.labels, "--model", row.model]
+    else:
+        words = ["fit", "--corpus", *row.corpus, "--labels", row.labels]
+        words += ["--protocol", row.protocol, "--model", row.model]
+    own = PROTOCOLS[row.protocol].seeds if row.protocol in PROTOCOLS else ()
     for flag, values in (
         ("--feature", row.features),
         ("--encoder", [row.encoder] if row.encoder else []),
@@ -36,7 +42,7 @@ def fit_words(row: Row, runs: Path = RUNS, cache: Path = CACHE) -> list[str]:
         ("--set", [f"{k}={_text(v)}" for k, v in row.settings.items()]),
         ("--grid", [f"{k}={','.join(map(_text, v))}" for k, v in row.grid.items()]),
         ("--folds", [_joined(row.folds)] if row.folds else []),
-        ("--seeds", [_joined(row.seeds)] if row.seeds != (0,) else []),
+        ("--seeds", [_joined(row.seeds)] if row.seeds != (own or (0,)) else []),
         ("--runs", [str(runs)] if runs != RUNS else []),
         ("--cache", [str(cache)] if cache != CACHE else []),
     ):
@@ -101,13 +107,20 @@ def facts(
             "protocol": told.protocol,
             "fault": told.flaw,
         },
-        "conformity": conformity(PROTOCOLS[row.protocol]),
+        "conformity": _conformity(row),
         "differs": row.differs,
         "cannot": row.cannot,
         "command": "" if row.cannot else line(fit_words(row, runs, cache)),
         "extract": _extract(row, cache),
         "ours": [_ours_facts(one) for one in found],
     }
+
+
+def _conformity(row: Row) -> str:
+    if row.train:
+        told = f"trained on all of {listing(row.train)}, a fifth of its speakers as dev"
+        return f"as published: corpora to train and to test; differs: {told}"
+    return conformity(PROTOCOLS[row.protocol], row.labels, row.seeds)
 
 
 def _extract(row: Row, cache: Path) -> str:

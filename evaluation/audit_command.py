@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contracts.command import (
     CACHE,
@@ -89,22 +89,24 @@ def _run(chosen: Namespace) -> int:
     from evaluation._audit_text import audit_text
     from evaluation.asking import question_text
     from evaluation.audit import audit, with_counterparts
-    from evaluation.audit_record import facts, save
+    from evaluation.audit_record import facts, path_of, save
 
     with_counterparts(chosen.practice)  # refuses an unknown one before all else
     case = _case(chosen)
     if not chosen.json:
         say(question_text(case.question, case.question.view.summary()) + "\n")
-    rows = audit(case, chosen.practice)
-    for row in rows:
-        row["command"] = _again(chosen, row["practice"])
     told = facts(case)
-    path = save(told, rows, chosen.runs)
+
+    def keep(row: dict[str, Any]) -> None:
+        row["command"] = _again(chosen, row["practice"])
+        save(told, [row], chosen.runs)
+
+    rows = audit(case, chosen.practice, keep)
     if chosen.json:
         say(json.dumps(told | {"rows": rows}, indent=1))
     else:
         say(audit_text(told, rows))
-        say(f"\nwritten to {path}")
+        say(f"\nwritten to {path_of(told, chosen.runs)}")
     return 0
 
 

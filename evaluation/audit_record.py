@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from contracts.manifest import manifest_hash
 from contracts.run import command, machine, versions, write_json
 from evaluation._audit_work import Case
 from evaluation.audit import PRACTICES, Row
+from evaluation.folds import folds_hash
 
-FORMAT = 1
+FORMAT = 2  # 1 lacked folds, manifest and augment
 FOLDER = "audit"  # in the folder of runs
 
 
@@ -33,6 +35,10 @@ def facts(case: Case) -> dict[str, Any]:
             "n_folds": len(question.folds),
         },
         "partial": question.partial,
+        "folds": [f.index for f in question.folds],
+        "folds_hash": folds_hash(question.folds),
+        "manifest": manifest_hash(view.manifest),
+        "augment": _copies(case),
         "seeds": list(case.seeds),
         "n_utterances": len(view),
         "n_speakers": len(set(view.speakers)),
@@ -50,6 +56,18 @@ def facts(case: Case) -> dict[str, Any]:
     return told
 
 
+def _copies(case: Case) -> list[str]:
+    """Name the augmented copies that are audited, as the manifest does."""
+    if case.copies is None:
+        return []
+    return sorted({*case.copies.view.manifest["variant"]} - {""})
+
+
+def path_of(told: dict[str, Any], runs: Path) -> Path:
+    """Return where an audit is kept, see ``save``."""
+    return runs / FOLDER / f"{told['id']}.json"
+
+
 def save(told: dict[str, Any], rows: Iterable[Row], runs: Path) -> Path:
     """Keep an audit as ``<runs>/audit/<id>.json``.
 
@@ -63,9 +81,8 @@ def save(told: dict[str, Any], rows: Iterable[Row], runs: Path) -> Path:
     Returns:
         the file
     """
-    folder = runs / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{told['id']}.json"
+    path = path_of(told, runs)
+    path.parent.mkdir(parents=True, exist_ok=True)
     kept = {}
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))

@@ -24,8 +24,8 @@ from evaluation import _label_names
 from evaluation._derived import keep, test_facts, view_facts
 from evaluation._label_choice import choose_labels
 from evaluation._label_names import Names
-from evaluation.experiment import prediction_rows
 from evaluation.merging import narrowed, summed
+from evaluation.prediction_rows import prediction_rows
 
 FEATURE = "audio_classifier"
 KIND = "checkpoint"

@@ -126,7 +126,7 @@ def _told(systems: Sequence[System], lost: Sequence[int]) -> list[str]:
 
 def _systems(chosen: Namespace) -> list[System]:
     """Find the runs of each system, the baseline first, and name them apart."""
-    from evaluation._run_choice import choose
+    from evaluation.run_choice import choose
     from evaluation.systems import name_apart, of_runs, refuse_more_than_seeds
 
     given = [*([chosen.baseline] if chosen.baseline else []), *chosen.run]

@@ -5,7 +5,7 @@ line made here is kept in the run record and shown wherever the run is.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from contracts.errors import listing
@@ -18,25 +18,59 @@ OURS = "no published protocol"
 
 
 def conformity(
-    plan: Protocol, labels: str | None = None, seed: int | None = None
+    plan: Protocol,
+    labels: str | None = None,
+    seeds: Collection[int] = (),
+    here: int | None = None,
 ) -> str:
     """Say in one line what is as published and what differs.
 
     Args:
         plan: the protocol
         labels: name of the label map that is used; None: not told
-        seed: that is used; None: not told
+        seeds: those that are used; none: not told
+        here: utterances that are used; None: nobody counted them
     """
-    same = plan.as_published
-    first = f"as published: {same}" if same else OURS
+    same = [plan.as_published] if plan.as_published else []
     unlike = [plan.differs] if plan.differs else []
-    if labels is not None and plan.labels and labels != plan.labels:
+    if labels in (None, plan.labels):
+        same += [plan.classes] if plan.classes else []
+    elif plan.labels:
         unlike.append(f"label map {labels}, published with {plan.labels}")
-    if seed is not None and plan.seeds and seed not in plan.seeds:
-        told = listing(plan.seeds)
-        unlike.append(f"seed {seed} is none of the published {told}")
+    (same if here in (None, plan.n_utterances) else unlike).extend(_size(plan, here))
+    is_kept = {*seeds} <= {*plan.seeds}
+    (same if is_kept else unlike).extend(_seeds(plan, seeds))
     unlike += [f"the same {what}s stand in train and test" for what in plan.breaks]
+    first = f"as published: {'; '.join(same)}" if plan.as_published else OURS
     return f"{first}; differs: {'; '.join(unlike)}" if unlike else first
+
+
+def _seeds(plan: Protocol, seeds: Collection[int]) -> list[str]:
+    """Say which seeds are used, where the source says which it has."""
+    if not plan.seeds:
+        return []
+    told = listing(plan.seeds)
+    other = [f"seed {seed}" for seed in seeds if seed not in plan.seeds]
+    if other:
+        is_none = "is none" if len(other) == 1 else "are none"
+        return [f"{listing(other)} {is_none} of the published {told}"]
+    if set(seeds) in (set(), set(plan.seeds)):
+        return [f"seeds {told}"]
+    return [f"{count(len(seeds), 'seed')} ({listing(seeds)}) of {told}"]
+
+
+def _size(plan: Protocol, here: int | None) -> list[str]:
+    """Say how many utterances are here, where the source says how many it has."""
+    published = plan.n_utterances
+    if not published:
+        return []
+    if here is None:
+        return [f"{published} utterances in the source"]
+    if here == published:
+        return [f"{here} utterances"]
+    if here < published:
+        return [f"here {here} of {published} utterances"]
+    return [f"here {here} utterances, the source has {published}"]
 
 
 def few_speakers(speakers: Iterable[str]) -> list[str]:
@@ -55,7 +89,11 @@ def few_speakers(speakers: Iterable[str]) -> list[str]:
 
 
 def facts(
-    plan: Protocol, labels: str, seed: int, speakers: Iterable[str]
+    plan: Protocol,
+    labels: str,
+    seed: int,
+    speakers: Iterable[str],
+    here: int | None = None,
 ) -> dict[str, Any]:
     """Return what the run record keeps: ``line`` and ``cautions``.
 
@@ -64,8 +102,9 @@ def facts(
         labels: name of the label map
         seed: of the run
         speakers: of the whole view, written ``corpus/speaker``
+        here: utterances of the whole view, without variants; None: not counted
     """
-    line = conformity(plan, labels, seed)
+    line = conformity(plan, labels, [seed], here)
     return {"line": line, "cautions": few_speakers(speakers)}
 
 
@@ -84,4 +123,5 @@ def of_run(run: Run, known: Mapping[str, Protocol]) -> dict[str, Any]:
     plan = known.get(record["protocol"]["name"])
     if plan is None:
         return {"line": "", "cautions": few_speakers(speakers)}
-    return facts(plan, record["labels"]["name"], record["seed"], speakers)
+    here = record["manifest"].get("n_utterances")
+    return facts(plan, record["labels"]["name"], record["seed"], speakers, here)

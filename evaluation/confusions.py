@@ -4,6 +4,7 @@ Scores as in ``evaluation.metrics`` (UAR, WAR, F1, recall), for arrays of any le
 shape ``(..., truth, guess)``: thousands of resamples are scored in one call.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -39,6 +40,34 @@ def speaker_confusions(
     guess = np.asarray(guess_codes, np.int64)[known]
     np.add.at(counts, (rows, truth[known], guess), 1)
     return names.tolist(), counts
+
+
+def placed(
+    names: Sequence[str], counts: NDArray[np.generic], everyone: Sequence[str]
+) -> Values:
+    """Put counts ``(speaker, truth, guess)`` where each name is among everyone.
+
+    Returns:
+        counts of everyone, zeros of whom ``names`` does not hold
+    """
+    out = np.zeros((len(everyone), *counts.shape[1:]))
+    out[[list(everyone).index(name) for name in names]] = counts
+    return out
+
+
+def of_nobody(names: Sequence[str], counts: NDArray[np.generic]) -> int:
+    """Return how many utterances no speaker is known of.
+
+    Args:
+        names: of the speakers; ``""``: not known, which is nobody
+        counts: ``([seed,] speaker, truth, guess)``, of each seed or a mean over seeds
+
+    Returns:
+        the most that any seed has
+    """
+    known = np.array(names, str) != ""
+    unknown = counts[..., ~known, :, :].sum(axis=(-3, -2, -1))
+    return math.ceil(round(float(np.max(unknown)), 6))
 
 
 def recall_of(confusions: NDArray[np.generic]) -> Values:
@@ -77,8 +106,26 @@ def f1_of(
         confusions: counts, or counts times weights
         ignored: labels to leave out ``(..., label)``; None: none of them
     """
+    right, both = f1_parts(confusions)
+    return f1_of_parts(right, both, ignored)
+
+
+def f1_parts(confusions: NDArray[np.generic]) -> Values:
+    """Return what F1 asks of tables ``(..., truth, guess)``.
+
+    Returns:
+        ``(2, ..., label)``: how often a label was rightly guessed, and how often it was
+        said plus how often it was guessed; parts of tables add up as the tables do
+    """
     right = np.diagonal(confusions, axis1=-2, axis2=-1).astype(float)
     both = np.asarray(confusions.sum(axis=-1) + confusions.sum(axis=-2), float)
+    return np.stack([right, both])
+
+
+def f1_of_parts(
+    right: Values, both: Values, ignored: NDArray[np.bool_] | None = None
+) -> Values:
+    """Return the mean F1 ``(...)`` of ``f1_parts``; ``ignored`` as for ``f1_of``."""
     each = np.zeros(right.shape)
     np.divide(2 * right, both, out=each, where=both > 0)
     keep = np.ones(right.shape, bool) if ignored is None else ~ignored

@@ -118,6 +118,7 @@ def _key(run: Run) -> str:
         record["seed"],
         bool(record.get("search")),
         bool(record.get("temperature")),
+        bool(record.get("threshold")),
     )
     return repr(facts)
 
@@ -143,6 +144,6 @@ def cells(run: Run) -> Iterator[Cell]:
         if not train or not own.any():
             continue
         speakers = rows["speaker"].to_numpy(object)[own]
-        _, counts = speaker_confusions(truth[own], guess[own], speakers, len(codes))
-        told = interval(counts)
+        names, counts = speaker_confusions(truth[own], guess[own], speakers, len(codes))
+        told = interval(counts, speakers=names)
         yield Cell(train, test, told, int(own.sum()), run.run_id, tuple(run.warnings))

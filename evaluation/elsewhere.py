@@ -23,8 +23,8 @@ from contracts.view import View
 from evaluation._derived import keep, test_facts, view_facts
 from evaluation._label_choice import choose_labels
 from evaluation._strangers import strangers, trained_speakers
-from evaluation.experiment import prediction_rows
 from evaluation.merging import narrowed, summed
+from evaluation.prediction_rows import prediction_rows
 from evaluation.settings import head_class
 from evaluation.systems import but_for_the_seed
 from evaluation.tempering import tempered

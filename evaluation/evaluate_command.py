@@ -52,9 +52,9 @@ def _arguments(parser: ArgumentParser) -> None:
 def evaluate(chosen: Namespace) -> int:
     """Test a run's models, or a checkpoint, on other corpora."""
     from contracts.cache import Cache
-    from contracts.run import read_run
     from evaluation import checkpoints, elsewhere
     from evaluation.question import choose_corpora
+    from evaluation.run_choice import the_run
 
     _refuse_contradictions(chosen)
     cache = Cache(chosen.cache)
@@ -67,7 +67,7 @@ def evaluate(chosen: Namespace) -> int:
         said = checkpoints.remarks(run)
     else:
         run = elsewhere.evaluate(
-            read_run(chosen.runs / chosen.run),
+            the_run(chosen.run, chosen.runs),
             *(cache, corpora, chosen.runs, chosen.labels),
             *(chosen.fold, chosen.drop_duplicates),
         )

@@ -5,15 +5,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from contracts.errors import RunError, listing
 from contracts.job import Job
-from contracts.manifest import TRAIT, VOTE, manifest_hash
+from contracts.manifest import manifest_hash
 from contracts.run import (
-    PREDICTED,
-    PROBABILITY,
     Run,
     RunWriter,
     command,
@@ -26,6 +21,7 @@ from contracts.view import View
 from evaluation._fits import draws, fits
 from evaluation.conformity import facts
 from evaluation.folds import Fold, folds_hash
+from evaluation.prediction_rows import predicted
 from evaluation.question import Question
 from evaluation.search import Search, choose
 from evaluation.settings import needs_dev
@@ -33,7 +29,6 @@ from evaluation.tempering import After, settle, tempered
 from evaluation.thresholds import refuse_voteless
 from evaluation.unheard import Unheard, prepared
 
-KEPT = ("id", "corpus", "speaker", "sex", "session", "sentence", "variant", "label")
 NOTHING = After()
 
 
@@ -84,9 +79,13 @@ def settings_of(
         **after.facts,
         "specs": [s.to_json() for s in specs],
         "limited": _as_json(question.limited),
+        "incomplete": _as_json(question.incomplete),
         "left_out": [list(x) for x in view.left_out],
         "refused": [list(x) for x in question.refused],
-        "conformity": facts(plan, question.counts["name"], seed, view.speakers),
+        "conformity": facts(
+            *(plan, question.counts["name"], seed, view.speakers),
+            question.n_utterances,
+        ),
         "versions": versions(),
         "machine": machine(),
         "command": command(),
@@ -230,20 +229,5 @@ def _save(
         "learnt": getattr(fitted, "learnt_", {}),
         "chosen": found | getattr(fitted, "chosen_", {}) | dict(settled),
     }
-    rows = prediction_rows(job.test, fitted.predict_proba(job.test), fold.index)
-    if names := [f"{PREDICTED}{trait}" for trait in getattr(job.head, "traits", ())]:
-        said = pd.DataFrame(fitted.predict_traits(job.test), rows.index, names)
-        rows = pd.concat([rows, said], axis=1)
+    rows = predicted(job, fitted, fold.index)
     writer.save_fold(facts, rows, getattr(fitted, "history_", []), fitted.save)
-
-
-def prediction_rows(
-    view: View, probabilities: "np.typing.NDArray[np.float64]", fold: int
-) -> pd.DataFrame:
-    """Put probabilities ``(utterance, class)`` beside what is known of utterances."""
-    told = view.manifest
-    extra = [c for c in told if c.startswith((TRAIT, VOTE))]
-    rows = told[[*KEPT, *extra]].assign(fold=fold)
-    columns = [f"{PROBABILITY}{label}" for label in view.classes]
-    values = pd.DataFrame(np.asarray(probabilities), columns=columns, index=rows.index)
-    return pd.concat([rows, values], axis=1)

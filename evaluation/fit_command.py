@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.command import Command, runs_option, several
@@ -11,12 +12,10 @@ from evaluation.asking import corpus_options, numbers, question_text
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
 
     from jsonargparse import ArgumentParser
 
     from contracts.cache import Cache
-    from contracts.run import Run
     from contracts.view import View
     from evaluation.question import Question
 
@@ -47,7 +46,9 @@ def _fit_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--folds", metavar="0,1", help="only these folds; none: all")
     parser.add_argument(
-        "--seeds", metavar="0,1,2", default="0", help="one run per seed"
+        "--seeds",
+        metavar="0,1,2",
+        help="one run per seed; none: those of the published protocol, else 0",
     )
     several(
         parser,
@@ -97,6 +98,12 @@ def _fit_arguments(parser: ArgumentParser) -> None:
         "test on these; one that is trained on too is parted by its own protocol",
     )
     parser.add_argument("--rerun", action="store_true", help="fit finished runs again")
+    parser.add_argument(
+        "--tensorboard",
+        type=Path,
+        metavar="DIR",
+        help="show runs as they go: tensorboard --logdir DIR",
+    )
     runs_option(parser)
 
 
@@ -104,6 +111,8 @@ def fit(chosen: Namespace) -> int:
     """Fit heads on the cache under a protocol, or on some corpora for others."""
     from contracts.cache import Cache
     from evaluation import experiment, search, settings
+    from evaluation._fit_text import result_text
+    from evaluation._watching import Board, watching
     from evaluation.cross import only
     from evaluation.question import with_variants
     from evaluation.tempering import After
@@ -116,7 +125,6 @@ def fit(chosen: Namespace) -> int:
         chosen.model, settings.parse(chosen.set or []), chosen.feature
     )
     looked = search.of_heads(heads, chosen.grid or [], chosen.search, chosen.trials)
-    seeds = numbers(chosen.seeds) or [0]
     cache = Cache(chosen.cache)
     corpora = _corpora(chosen, cache)
     whole = with_variants(
@@ -124,23 +132,33 @@ def fit(chosen: Namespace) -> int:
     )
     # refuse whatever can be refused for any of the heads before the first is fitted
     views = {model: whole.require(head.features) for model, head in heads.items()}
+    settings.refuse_unfit(heads, views)
     asked = {model: _questions(chosen, view) for model, view in views.items()}
     after = After(chosen.temperature, chosen.threshold)
+    board = Board(chosen.tensorboard) if chosen.tensorboard else None
     if after.threshold:
         for question in (q for own in asked.values() for q in own):
             refuse_voteless(question.folds, list(question.view.cards))
     said = ""
     for model, head in heads.items():
         for question in asked[model]:
-            text = question_text(question, only(whole, question.view.cards).summary())
+            seeds, taken = _seeds(chosen, question)
+            summary = only(whole, question.view.cards).summary()
+            text = question_text(question, summary, seeds, taken)
             if text != said:  # heads on other features may leave out other utterances
                 say(text)
                 said = text
-            for run in experiment.run_head(
-                *(question, model, head, seeds, chosen.runs, chosen.rerun),
-                *(looked[model], after),
-            ):
-                say(_result(run))
+            more = looked[model], after
+            told = (
+                experiment.settings_of(question, model, head, seed, *more)
+                for seed in seeds
+            )
+            with watching(board, question.folds, told, chosen.runs) as show:
+                for run in experiment.run_head(
+                    *(question, model, head, seeds, chosen.runs, chosen.rerun), *more
+                ):
+                    show(run)
+                    say(result_text(run))
     return 0
 
 
@@ -184,42 +202,15 @@ def _questions(chosen: Namespace, view: View) -> list[Question]:
     return [ask(view, *told)]
 
 
-def _result(run: Run) -> str:
-    from evaluation.metrics import per_group, per_variant, score_run
+def _seeds(chosen: Namespace, question: Question) -> tuple[list[int], bool]:
+    """Return the seeds to fit, and whether nobody asked: they are the protocol's.
 
-    whole = score_run(run)
-    folds = [s.uar for s in per_group(run, "fold").values()]
-    spread = f" (folds {min(folds):.3f} to {max(folds):.3f})" if len(folds) > 1 else ""
-    said = "".join(f" [{w}]" for w in run.warnings)
-    under = "".join(
-        f"\n  under {name}: UAR {s.uar:.3f}, {s.n} of {whole.n} utterances"
-        for name, s in per_variant(run).items()
-    )
-    under += "".join(f"\n  {line}" for line in _chosen(run))
-    return (
-        f"{run.run_id}: UAR {whole.uar:.3f}{spread}, WAR {whole.war:.3f}, "
-        f"F1 {whole.f1:.3f}, {whole.n} utterances{said}{under}"
-    )
-
-
-def _chosen(run: Run) -> Iterator[str]:
-    """Yield what each fold chose on its training speakers, and what it is worth."""
-    from evaluation.soft_labels import soft_scores_of
-
-    for fold in run.record["folds"]:
-        where = f"chosen in fold {fold['index']}"
-        if "searched" in fold:
-            yield f"{where}: {fold['searched']['settings']}"
-        own = {k: fold["chosen"].get(k) for k in ("temperature", "threshold")}
-        if told := [f"{k} {v:.2f}" for k, v in own.items() if v is not None]:
-            yield f"{where}: {', '.join(told)}"
-    soft = soft_scores_of(run) if run.thresholds is not None else None
-    if soft is not None and soft.exact_set_chosen is not None:
-        yield (
-            f"exactly the labels with more than 0.2 of the votes: {soft.exact_set:.3f} "
-            f"at 0.2, {soft.exact_set_chosen:.3f} at the thresholds chosen, "
-            f"{soft.n} utterances with votes"
-        )
+    All cells of a cross-corpus matrix have the same seeds.
+    """
+    asked = numbers(chosen.seeds)
+    if asked is None and not chosen.train_corpus and question.protocol.seeds:
+        return list(question.protocol.seeds), True
+    return asked or [0], False
 
 
 FIT = Command(

@@ -16,7 +16,13 @@ import pandas as pd
 
 from contracts.errors import listing
 from contracts.terminal import count
-from evaluation._foreign_tables import SPLITS, Tables, read_tables
+from evaluation._foreign_tables import (
+    LEARNT,
+    SPLITS,
+    Tables,
+    last_name,
+    read_tables,
+)
 from evaluation.confusions import METRICS, score_of, speaker_confusions
 from evaluation.uncertainty import MIN_SPEAKERS, intervals
 
@@ -121,28 +127,30 @@ def _folds(tables: Tables) -> list[dict[str, Any]]:
 def trained_on(tables: Tables) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
     """Yield the name of a test part, its predictions, and what was trained on.
 
-    With a split: the files that it calls train or dev. With folds alone: for each
-    fold, all files of other folds. With neither, nothing.
+    With files that are said to be train or dev: those. Else with folds: for each fold,
+    all files of other folds. Where neither tells of anything that was trained on,
+    nothing.
     """
     files, rows = tables.files, tables.guesses
-    if (files["split"] != "").any() or (rows["split"] != "").any():
-        tested = set(rows["key"])
-        learnt = files[
-            files["split"].isin(["train", "dev"]) & ~files["key"].isin(tested)
-        ]
-        both = rows[rows["split"].isin(["train", "dev"])]
-        yield "the split", rows, pd.concat([learnt, both])
-    elif (rows["fold"] != "").any():
-        fold_of = dict(zip(rows["key"], rows["fold"], strict=True))
-        own = files["key"].map(fold_of).fillna(files["fold"])
-        for fold, part in rows.groupby("fold", sort=True):
-            yield f"fold {fold}", part, files[own != fold]
+    tested = set(rows["key"])
+    learnt = files[files["split"].isin(LEARNT) & ~files["key"].isin(tested)]
+    learnt = pd.concat([learnt, rows[rows["split"].isin(LEARNT)]])
+    if len(learnt):
+        yield "the split", rows, learnt
+        return
+    fold_of = dict(zip(rows["key"], rows["fold"], strict=True))
+    own = files["key"].map(fold_of).fillna(files["fold"])
+    for fold, part in rows[rows["fold"] != ""].groupby("fold", sort=True):
+        here = files["key"].isin(part["key"])  # a file may be in several folds
+        learnt = files[~here & (own != fold) & (own != "")]
+        if len(learnt):
+            yield f"fold {fold}", part, learnt
 
 
 def _findings(tables: Tables) -> Iterator[dict[str, Any]]:
     """Yield what is right or wrong with the parts, each with what was found."""
     files, rows = tables.files, tables.guesses
-    inside = rows["split"].isin(["train", "dev"])
+    inside = rows["split"].isin(LEARNT)
     if inside.any():
         said = f"{inside.sum()} predicted files are of train or dev"
         yield _finding(True, f"{said}: {listing(rows['file'][inside])}")
@@ -188,8 +196,7 @@ def _shared(tables: Tables) -> Iterator[dict[str, Any]]:
 
 def _values(rows: pd.DataFrame, column: str) -> set[str]:
     if column == "name":
-        names = rows["file"].str.replace("\\", "/").str.rpartition("/")[2]
-        return set(names[rows["hash"] == ""]) - {""}
+        return set(rows["file"][rows["hash"] == ""].map(last_name)) - {""}
     return set(rows[column]) - {""}
 
 
@@ -201,13 +208,21 @@ def _not_told(tables: Tables) -> Iterator[str]:
     """Yield what these two files leave open and others would tell."""
     if not list(trained_on(tables)):
         yield (
-            "who was trained on: neither split nor fold is told, so shared speakers "
+            "who was trained on: neither split nor fold says so, so shared speakers "
             f"cannot be seen (a column split with {listing(SPLITS)}, or fold)"
         )
+    elif unplaced := _unplaced(tables):
+        yield f"who was trained on for {count(unplaced, 'prediction')} without a fold"
     if (tables.files["hash"] == "").any():
         yield "whether a recording is there twice under other names: no hashes are told"
     if unknown := int((tables.guesses["speaker"] == "").sum()):
         yield f"who speaks {count(unknown, 'predicted file')}"
+
+
+def _unplaced(tables: Tables) -> int:
+    """Count predictions of which it is not known who was trained on."""
+    parts = trained_on(tables)
+    return len(tables.guesses) - sum(len(tested) for _, tested, _ in parts)
 
 
 def _unseen(tables: Tables) -> dict[str, Any]:

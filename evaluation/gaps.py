@@ -26,14 +26,8 @@ from contracts.errors import RunError, listing
 from contracts.manifest import TRAIT
 from contracts.run import Run
 from evaluation._bootstrap import limits, resampled
-from evaluation.confusions import Values, uar_of
-from evaluation.uncertainty import (
-    MIN_SPEAKERS,
-    Interval,
-    difference,
-    interval,
-    speaker_confusions,
-)
+from evaluation.confusions import Counts, placed, speaker_confusions, uar_of
+from evaluation.uncertainty import MIN_SPEAKERS, Interval, difference, interval
 
 COLUMNS = ("sex", "corpus", f"{TRAIT}intensity")  # asked of every run
 
@@ -121,17 +115,15 @@ def _answers(run: Run) -> pd.DataFrame:
     return rows[rows["truth"] >= 0]
 
 
-def _counts(
-    rows: pd.DataFrame, n_labels: int, speakers: Sequence[str] | None = None
-) -> Values:
-    """Count ``(speaker, truth, guess)``; ``speakers`` that are not there hold zeros."""
+def _counts(rows: pd.DataFrame, n_labels: int) -> tuple[list[str], Counts]:
+    """Return speakers in order, and counts ``(speaker, truth, guess)``."""
     truth, guess, who = (rows[c].to_numpy() for c in ("truth", "guess", "speaker"))
-    names, counts = speaker_confusions(truth, guess, who, n_labels)
-    if speakers is None:
-        return counts.astype(float)
-    out = np.zeros((len(speakers), n_labels, n_labels))
-    out[[list(speakers).index(name) for name in names]] = counts
-    return out
+    return speaker_confusions(truth, guess, who, n_labels)
+
+
+def _uar(rows: pd.DataFrame, n_labels: int) -> Interval:
+    names, counts = _counts(rows, n_labels)
+    return interval(counts, speakers=names)
 
 
 def robustness(run: Run) -> list[Degraded]:
@@ -165,9 +157,9 @@ def _degraded(
     kind, _, parameter = name.partition("-")
     number = re.match(r"[0-9.]+", parameter)
     level = float(number[0]) if number else math.nan
-    worse, before = (_counts(part, n_labels) for part in (rows, clean))
-    told = interval(worse), interval(before), difference(worse, before, "uar")
-    return Degraded(name, kind, level, *told, len(rows))
+    worse, before = (_uar(part, n_labels) for part in (rows, clean))
+    change = _between(rows, clean, n_labels)
+    return Degraded(name, kind, level, worse, before, change, len(rows))
 
 
 def gaps(run: Run, column: str) -> Gaps | None:
@@ -203,7 +195,7 @@ def gaps(run: Run, column: str) -> Gaps | None:
     lost = sorted(set.union(*has) - set(shared))
     parts = {g: part[part["truth"].isin(shared)] for g, part in parts.items()}
     k = len(run.classes)
-    groups = [Group(g, interval(_counts(p, k)), len(p)) for g, p in parts.items()]
+    groups = [Group(g, _uar(p, k), len(p)) for g, p in parts.items()]
     pairs = [
         Gap(a, b, _between(parts[a], parts[b], k)) for a, b in combinations(parts, 2)
     ]
@@ -226,15 +218,16 @@ def all_gaps(run: Run, columns: Sequence[str] = COLUMNS) -> list[Gaps]:
 
 def _between(first: pd.DataFrame, second: pd.DataFrame, n_labels: int) -> Interval:
     """Return UAR of the first less that of the second, with its interval."""
-    sides = set(first["speaker"]), set(second["speaker"])
-    if sides[0] & sides[1] or "" in sides[0] | sides[1]:
-        everyone = sorted(sides[0] | sides[1])
-        one, two = (_counts(rows, n_labels, everyone) for rows in (first, second))
-        return difference(one, two, "uar")
-    return _apart(_counts(first, n_labels), _counts(second, n_labels))
+    names, one = _counts(first, n_labels)
+    others, two = _counts(second, n_labels)
+    if not {*names} & {*others} and "" not in names + others:
+        return _apart(one, two)
+    everyone = sorted({*names, *others})
+    both = placed(names, one, everyone), placed(others, two, everyone)
+    return difference(*both, "uar", everyone)
 
 
-def _apart(first: Values, second: Values) -> Interval:
+def _apart(first: Counts, second: Counts) -> Interval:
     """Compare groups that have no speaker in common; each is drawn by itself."""
     value = float(uar_of(first.sum(axis=0)) - uar_of(second.sum(axis=0)))
     least, n = min(len(first), len(second)), len(first) + len(second)
@@ -242,7 +235,8 @@ def _apart(first: Values, second: Values) -> Interval:
         why = f"{least} speakers in one group, fewer than {MIN_SPEAKERS}: no interval"
         return Interval(value, math.nan, math.nan, n, why)
     draws: list[NDArray[np.float64]] = [
-        uar_of(resampled(counts[None], counts)[0]) for counts in (first, second)
+        uar_of(resampled(each[None], each)[0])
+        for each in (first.astype(float), second.astype(float))
     ]
     low, high = limits(draws[0] - draws[1], least).tolist()
     return Interval(value, low, high, n)

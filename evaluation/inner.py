@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import numpy as np
-from sklearn.model_selection import GroupKFold
 
 from contracts.errors import RunError
 from evaluation import protocols
@@ -28,6 +27,8 @@ def parts(fold: Fold, n: int = PARTS, with_dev: bool = False) -> Iterator[Fold]:
     Raises:
         RunError: if there are too few training speakers
     """
+    from sklearn.model_selection import GroupKFold
+
     view = fold.refit
     plain = protocols.originals(view)
     n_speakers = len(set(plain.speakers))

@@ -138,15 +138,15 @@ def _refuse_early(chosen: Namespace) -> None:
 def _asked(chosen: Namespace) -> tuple[Question, str, Any, str]:
     """Return the question, the name of the head, the head and what is in the view."""
     from contracts.cache import Cache
-    from contracts.run import read_run
     from evaluation import settings
     from evaluation.asking import numbers
     from evaluation.question import ask, choose_corpora
+    from evaluation.run_choice import the_run
 
     cache = Cache(chosen.cache)
     labels, protocol, facts = chosen.labels, chosen.protocol, None
     if chosen.run:
-        facts = read_run(chosen.runs / chosen.run).record
+        facts = the_run(chosen.run, chosen.runs).record
         name, head = str(facts["model"]), _head_of(facts)
         corpora = facts["corpus"].split("+")
         labels, protocol = facts["labels"]["name"], facts["protocol"]["name"]

@@ -168,7 +168,8 @@ def _key(run: Run) -> str:
     facts = (
         *(record["corpus"], record["labels"]["hash"], record["protocol"]["name"]),
         *(record["folds_hash"], record["features"][0]["fingerprint"]),
-        *(record["seed"], sorted(map(str, told.items())), record.get("temperature")),
+        *(record["seed"], sorted(map(str, told.items()))),
+        *(record.get("temperature"), record.get("threshold")),
     )
     return repr(facts)
 
@@ -189,6 +190,7 @@ def study(by_layer: Mapping[int, Run], others: Iterable[Run] = ()) -> LayerStudy
     folds = [int(f["index"]) for f in first["folds"]]
     chosen = {i: layers[int(row.argmax())] for i, row in zip(folds, inner, strict=True)}
     feature = first["features"][0]
+    names, counts = _nested(by_layer, chosen)
     return LayerStudy(
         corpus=first["corpus"],
         feature=str(feature["reference"]),
@@ -200,14 +202,16 @@ def study(by_layer: Mapping[int, Run], others: Iterable[Run] = ()) -> LayerStudy
         uar=tuple(interval(run) for run in runs),
         inner=inner,
         chosen=chosen,
-        nested=interval(_nested(by_layer, chosen)),
+        nested=interval(counts, speakers=names),
         runs=tuple(run.run_id for run in runs),
         weights=tuple(_weights(runs[0], others)),
         warnings=tuple(dict.fromkeys(w for run in runs for w in run.warnings)),
     )
 
 
-def _nested(by_layer: Mapping[int, Run], chosen: Mapping[int, int]) -> Counts:
+def _nested(
+    by_layer: Mapping[int, Run], chosen: Mapping[int, int]
+) -> tuple[list[str], Counts]:
     """Count what is guessed where each fold takes its own layer."""
     truth, guess, speakers = [], [], []
     for fold, layer in chosen.items():
@@ -220,17 +224,21 @@ def _nested(by_layer: Mapping[int, Run], chosen: Mapping[int, int]) -> Counts:
         speakers += rows["speaker"][own].tolist()
     n_labels = len(next(iter(by_layer.values())).classes)
     told = np.array(truth, np.int64), np.array(guess, np.int64)
-    return speaker_confusions(*told, speakers, n_labels)[1]
+    return speaker_confusions(*told, speakers, n_labels)
 
 
 def _weights(first: Run, others: Iterable[Run]) -> Iterable[Weights]:
-    """Yield the learnt weights of heads on the same feature, corpus and labels."""
+    """Yield the learnt weights of heads on the same question and feature.
+
+    Another protocol, other folds and copies beside them give another hash of the folds.
+    """
     feature = first.record["features"][0]["fingerprint"]
+    facts = ("corpus", "folds_hash", "partial")
     for run in others:
         record = run.record
         learnt = [f["learnt"] for f in record["folds"]]
         if (
-            record["corpus"] == first.record["corpus"]
+            all(record.get(fact) == first.record.get(fact) for fact in facts)
             and record["labels"]["hash"] == first.record["labels"]["hash"]
             and feature in [f["fingerprint"] for f in record["features"]]
             and all("layer_weights" in one and "layers" in one for one in learnt)

@@ -43,7 +43,14 @@ def summed(
 
     Raises:
         ManifestError: if the map does not know a class
+        RunError: if a row has no probabilities
     """
+    if not np.isfinite(probabilities).all():
+        msg = (
+            "some utterances have no probabilities to sum: expected a head that says "
+            "labels. Choose another with --model"
+        )
+        raise RunError(msg)
     if unknown := label_map.unknown(classes):
         msg = (
             f"label map {label_map.name!r} does not know {listing(unknown)}, which the "

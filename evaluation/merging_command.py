@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from contracts.command import Command, cache_option, runs_option, several
-from contracts.errors import EmocacheError
-from contracts.terminal import say
+from contracts.errors import EmocacheError, listing
+from contracts.terminal import say, warn
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -51,9 +51,16 @@ def merging(chosen: Namespace) -> int:
     cache = Cache(chosen.cache)
     whole = cache.view(*choose_corpora(cache, chosen.corpus), encoder=chosen.encoder)
     view = whole.require(head.features)
-    fine = ask(view, chosen.labels, chosen.protocol)
+    fine = ask(view, chosen.labels, chosen.protocol, as_published=False)
     merged = ask(view, chosen.into, fine.protocol)
     say(question_text(merged, whole.summary()))
+    there = [len(set(question.view.labels) - {""}) for question in (fine, merged)]
+    if there[0] == there[1]:
+        warn(
+            f"label map {merged.label_map.name} merges no labels that "
+            f"{listing(merged.view.cards)} has: both ways are the same. Choose another "
+            "with --into MAP"
+        )
     seeds = numbers(chosen.seeds) or [0]
     pairs = both_ways(fine, merged, chosen.model, head, seeds, chosen.runs)
     learnt, summed = ([pair[i] for pair in pairs] for i in (0, 1))

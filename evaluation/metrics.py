@@ -108,8 +108,12 @@ class Answers:
 
 
 def answers(run: Run) -> Answers:
-    """Read the prediction rows of a run as arrays, folds one after the other."""
-    chosen = (run.predictions["variant"] == "").to_numpy()
+    """Read the prediction rows of a run as arrays, folds one after the other.
+
+    Rows without probabilities, of a head that says traits alone, are not in it.
+    """
+    said = np.isfinite(run.probabilities).all(axis=1)
+    chosen = (run.predictions["variant"] == "").to_numpy() & said
     rows = run.predictions[chosen]
     shares = votes(rows)
     if shares is not None:
@@ -144,17 +148,18 @@ def score(
     probabilities: NDArray[np.float64],
     labels: Sequence[str],
 ) -> Scores:
-    """Score probabilities against labels; utterances without a label do not count.
+    """Score probabilities against labels; utterances without either do not count.
 
     Args:
         truth: labels ``(utterance,)``, ``""`` for none
-        probabilities: ``(utterance, class)``; of equal ones the first class is taken
+        probabilities: ``(utterance, class)``; of equal ones the first class is taken;
+            NaN where a head says traits alone
         labels: the classes, in the order of the columns
     """
-    codes = label_codes(truth, labels)
-    known = codes >= 0
+    codes, told = label_codes(truth, labels), np.asarray(probabilities)
+    known = (codes >= 0) & np.isfinite(told).all(axis=1)
     true = codes[known]
-    guess = np.asarray(probabilities)[known].argmax(axis=1) if known.any() else true
+    guess = told[known].argmax(axis=1) if known.any() else true
     confusion = np.zeros((len(labels), len(labels)), np.int64)
     np.add.at(confusion, (true, guess), 1)
     return Scores(tuple(labels), confusion)

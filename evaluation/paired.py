@@ -4,8 +4,10 @@ One difference is judged by swapping speakers (``_permutation``), its size by th
 bootstrap over speakers (``uncertainty``), and what could have been seen at all by
 ``_power``. Holm's method (A Simple Sequentially Rejective Multiple Test Procedure,
 Scandinavian Journal of Statistics 6, 1979) corrects for the family: each system against
-the baseline, or all pairs. Counts are averaged over seeds within a speaker first: seeds
-are no more evidence about new speakers.
+the baseline, or all pairs. A baseline that is the best of the systems on these very
+utterances was chosen among all pairs, so all of them are its family. Counts are
+averaged over seeds within a speaker first: seeds are no more evidence about new
+speakers. Swaps and resamples are drawn once for a family, seeded from all its counts.
 
 McNemar's test is shown because papers show it, and decides nothing: it takes utterances
 of one speaker for independent. Of equally good systems that suit speakers unlike, it
@@ -22,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from contracts.terminal import count
-from evaluation._permutation import SwapTest, parts, swap_test
+from evaluation._permutation import SwapTest, parts, swap_tests
 from evaluation._power import shares, visible_difference
 from evaluation.confusions import Values, score_of
 from evaluation.systems import System, refuse_unlike
@@ -104,6 +106,7 @@ def compare(
     metric: str = "uar",
     all_pairs: bool = False,
     alpha: float = ALPHA,
+    family: int | None = None,
 ) -> list[Comparison]:
     """Compare each system with the first, or all of them with each other.
 
@@ -114,10 +117,13 @@ def compare(
         metric: ``uar``, ``war`` or ``f1``
         all_pairs: the family is every pair, not each against the baseline
         alpha: how often a family without any difference may give a verdict
+        family: how many pairs those compared were chosen from (``among``); None: none
+            but them
 
     Raises:
         RunError: if they were not tested on the same labelled utterances
-        ValueError: if there is one system only, or the metric is unknown
+        ValueError: if there is one system only, the metric is unknown, or the family
+            is smaller than what is compared
     """
     if len(systems) < 2:
         msg = f"expected two systems or more to compare, got {len(systems)}"
@@ -128,19 +134,21 @@ def compare(
     pairs = [(b, a) for a, b in combinations(range(len(systems)), 2)]
     if not all_pairs:
         pairs = [pair for pair in pairs if pair[1] == 0]
-    tests = [
-        SwapTest(1.0, 1.0, 0)
-        if systems[0].n_unknown
-        else swap_test(means[a], means[b], metric, len(pairs))
-        for a, b in pairs
-    ]
-    level = _Level(alpha, len(pairs), metric)
+    size = len(pairs) if family is None else family
+    level = _Level(alpha, size, metric, np.sum(means, axis=0))
+    tests = [SwapTest(1.0, 1.0, 0)] * len(pairs)
+    if not systems[0].n_unknown:
+        tests = swap_tests(means, pairs, metric, level.n_pairs)
+    corrected = holm([test.p for test in tests], level.n_pairs)
     return [
         _judge((systems[a], systems[b]), (means[a], means[b]), test, p_holm, level)
-        for (a, b), test, p_holm in zip(
-            pairs, tests, holm([test.p for test in tests]), strict=True
-        )
+        for (a, b), test, p_holm in zip(pairs, tests, corrected, strict=True)
     ]
+
+
+def among(n_systems: int) -> int:
+    """Return how many pairs there are among systems."""
+    return math.comb(n_systems, 2)
 
 
 @dataclass(frozen=True)
@@ -150,6 +158,7 @@ class _Level:
     alpha: float
     n_pairs: int
     metric: str
+    seeded_by: Values  # what resamples are seeded from
 
 
 def _judge(
@@ -161,7 +170,8 @@ def _judge(
 ) -> Comparison:
     """Put together what is known of one pair; counts are means over seeds."""
     first, second = pair
-    apart = difference(*counts, level.metric)
+    names = sorted(set(first.speakers.tolist()))
+    apart = difference(*counts, level.metric, names, level.seeded_by)
     each = (shares if level.metric == "f1" else parts)(*counts, level.metric)
     visible = visible_difference(each, level.alpha / level.n_pairs)
     verdict, why = UNKNOWN, ""
@@ -203,10 +213,24 @@ def _too_few(test: SwapTest, level: _Level, n_speakers: int) -> str:
     )
 
 
-def holm(ps: Sequence[float]) -> list[float]:
-    """Correct p values of one family by Holm's method, in the order given."""
+def holm(ps: Sequence[float], family: int | None = None) -> list[float]:
+    """Correct p values of one family by Holm's method, in the order given.
+
+    Args:
+        ps: of the whole family, or of some of it, however these were chosen
+        family: its size; what is not in ``ps`` is taken for larger than all that is,
+            which never makes a p smaller than the whole family would; None: all in
+            ``ps``
+
+    Raises:
+        ValueError: if the family is smaller than what is in it
+    """
+    size = len(ps) if family is None else family
+    if size < len(ps):
+        msg = f"expected a family of {len(ps)} or more, got {size}"
+        raise ValueError(msg)
     order = np.argsort(ps, kind="stable")
-    scaled = np.asarray(ps, float)[order] * np.arange(len(ps), 0, -1)
+    scaled = np.asarray(ps, float)[order] * (size - np.arange(len(ps)))
     out = np.empty(len(ps))
     out[order] = np.minimum(1.0, np.maximum.accumulate(scaled))
     return [float(p) for p in out]

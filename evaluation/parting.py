@@ -48,6 +48,8 @@ class Protocol:
         as_published: what is the same as in the source; empty: nobody published it
         differs: what is not, and why
         labels: the label map of the source; empty: it names none
+        classes: what that map makes, told only where it is used
+        n_utterances: the source's own count; 0: it names none, or counts others too
         seeds: those of the source; empty: it names none
     """
 
@@ -62,6 +64,8 @@ class Protocol:
     as_published: str = ""
     differs: str = ""
     labels: str = ""
+    classes: str = ""
+    n_utterances: int = 0
     seeds: tuple[int, ...] = ()
 
 
@@ -85,13 +89,15 @@ def hold_out(view: View, train: Sequence[str], test: Iterable[str]) -> list[str]
     """Choose development speakers out of the training speakers.
 
     One fifth of them (at least one), sexes in turn, in the order of their names
-    beginning behind the first test speaker. Fewer than two training speakers: none.
+    beginning behind the first test speaker. Fewer than two training speakers, or no
+    test speaker (which no fold may have): none.
     """
-    if len(train) < 2:
+    tested = in_order(test)
+    if len(train) < 2 or not tested:
         return []
     n = max(1, round(len(train) * DEV_SHARE))
     everyone = in_order(view.speakers)
-    first = everyone.index(in_order(test)[0])
+    first = everyone.index(tested[0])
     ordered = [s for s in everyone[first:] + everyone[:first] if s in set(train)]
     sex = sexes(view)
     queues = [[s for s in ordered if sex[s] == x] for x in in_order(sex.values())]
@@ -112,7 +118,7 @@ def by_speakers(view: View, name: str, test: Iterable[str]) -> Part:
     """Make a part whose test holds some speakers and whose dev is held out of train."""
     test = set(test)
     train = [s for s in in_order(view.speakers) if s not in test]
-    dev = set(hold_out(view, train, test)) if test else set()
+    dev = set(hold_out(view, train, test))
     return Part(
         name,
         rows_with(view.speakers, set(train) - dev),
@@ -148,3 +154,14 @@ def leave_one_session_out(view: View) -> Iterator[Part]:
         rows = [rows_with(view.speakers, part) for part in (set(train) - set(dev), dev)]
         kept, held = (np.setdiff1d(r, test) for r in rows)
         yield Part(f"session {one}", kept, held, test)
+
+
+def partner_as_dev(view: View) -> Iterator[Part]:
+    """Test each speaker in turn; dev is who else speaks in the session."""
+    session = view.manifest["session"].to_numpy(object)
+    for speaker in in_order(view.speakers):
+        test = rows_with(view.speakers, [speaker])
+        beside = rows_with(session, set(session[test]))
+        dev = rows_with(view.speakers, set(view.speakers[beside]) - {speaker})
+        train = np.setdiff1d(np.arange(len(view)), np.concatenate([test, dev]))
+        yield Part(speaker, train, dev, test)

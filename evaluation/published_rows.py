@@ -35,7 +35,8 @@ class Row:
         id: what it is asked for by
         corpus: corpora
         labels: label map
-        protocol: ours that comes nearest to the published one
+        protocol: ours that comes nearest to the published one; made of the corpora
+            where ``train`` says that one is trained on and another tested
         figures: metric -> published value in per cent, the headline first
         model: head; empty where ``cannot`` says why
         features: its inputs
@@ -52,6 +53,7 @@ class Row:
         theirs: published protocol
         fault: what was wrong with it
         differs: what is not the same here, beside the protocol
+        train: corpora that are trained on and not tested; empty: the protocol says
         cannot: why there is no command for it
         entry: ``head:position`` in its ``PUBLISHED``, of the words not said here
     """
@@ -76,6 +78,7 @@ class Row:
     theirs: str = ""
     fault: str = ""
     differs: str = ""
+    train: tuple[str, ...] = ()
     cannot: str = ""
     entry: str = ""
 

@@ -1,8 +1,9 @@
 """What is asked of every head: utterances, labels, protocol, folds."""
 
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from contracts import variant
 from contracts.cache import Cache
-from contracts.errors import CacheError, listing
+from contracts.errors import CacheError, ManifestError, listing
 from contracts.labels import LabelMap
 from contracts.view import View
 from evaluation import protocols
@@ -33,6 +34,8 @@ class Question:
         folds: the folds, proven not to leak
         partial: whether they are only some of the protocol's
         refused: ``(why, count)`` of utterances the protocol cannot place
+        incomplete: corpus -> utterances found and published, where some are missing
+        labels_taken: whether nobody asked for the label map: it is the protocol's
     """
 
     view: View
@@ -42,6 +45,13 @@ class Question:
     folds: Sequence[Fold]
     partial: bool
     refused: Sequence[tuple[str, int]]
+    incomplete: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    labels_taken: bool = False
+
+    @property
+    def n_utterances(self) -> int:
+        """Utterances that are used, without variants."""
+        return int((variant.roles(self.view.manifest) == "").sum())
 
     @property
     def limited(self) -> dict[str, tuple[int, int]]:
@@ -139,24 +149,28 @@ def ask(
     protocol: str | Protocol | None,
     wanted: Sequence[int] | None = None,
     drop_duplicates: bool = False,
+    as_published: bool = True,
 ) -> Question:
     """Map labels, place utterances and build the folds.
 
     Args:
         view: utterances of a cache and variants, features pinned where they matter
-        labels: name of a label map; None: the corpora's own
+        labels: name of a label map; None: the protocol's, else the corpora's own
         protocol: name of a protocol, or one made for this; None: the corpora's own
         wanted: indices of the folds; None: all
         drop_duplicates: keep only the first utterance of every waveform
+        as_published: whether the protocol's label map stands before the corpora's own
 
     Raises:
-        ManifestError: if labels are unknown, or a fold would leak or be empty
+        ManifestError: if labels are unknown, a fold would leak or be empty, or there
+            is no fold
     """
-    label_map = choose_labels(view, labels)
-    counts = label_map.counts(protocols.originals(view).manifest)
     plan = protocol
     if not isinstance(plan, Protocol):
         plan = protocols.get(plan or protocols.default(view))
+    taken = as_published and labels is None and list(view.cards) == [plan.corpus]
+    label_map = choose_labels(view, (taken and plan.labels) or labels)
+    counts = label_map.counts(protocols.originals(view).manifest)
     mapped, refused = protocols.placeable(plan, view.relabel(label_map))
     if drop_duplicates:
         again = mapped.manifest["waveform"].duplicated().to_numpy()
@@ -165,6 +179,29 @@ def ask(
             refused = [*refused, (why, int(again.sum()))]
             mapped = mapped.take(~again)
     folds = protocols.folds(plan, mapped, wanted)
+    if not folds:
+        msg = (
+            f"protocol {plan.name} makes no fold of {listing(view.cards)}: nobody is "
+            f"left to test under label map {label_map.name}. Choose another with "
+            "--labels MAP, or another protocol: python pipeline.py list protocols"
+        )
+        raise ManifestError(msg)
     whole = len(list(plan.split(protocols.originals(mapped))))
     partial = len({f.index for f in folds}) < whole
-    return Question(mapped, label_map, counts, plan, folds, partial, refused)
+    lacking = _incomplete(view)
+    of_plan = taken and bool(plan.labels)
+    return Question(
+        *(mapped, label_map, counts, plan, folds, partial, refused, lacking, of_plan)
+    )
+
+
+def _incomplete(view: View) -> dict[str, tuple[int, int]]:
+    """Find corpora of which fewer utterances are there than were published."""
+    found = Counter(protocols.originals(view).manifest["corpus"])
+    found.update(str(lost).partition("/")[0] for lost, _ in view.left_out)
+    return {
+        corpus: (found[corpus], int(published))
+        for corpus, card in view.cards.items()
+        if not card.get("limited") and (published := card.get("n_utterances"))
+        if found[corpus] < published
+    }

@@ -21,7 +21,10 @@ from evaluation.published_rows import Row
 from evaluation.uncertainty import Interval, intervals
 
 # what a record holds where the run is not a plain fit of the whole corpus
-_OTHERWISE = ("limited", "temperature", "elsewhere", "derived", "checkpoint")
+_OTHERWISE = (
+    *("limited", "temperature", "threshold"),
+    *("elsewhere", "derived", "checkpoint"),
+)
 _NOT_ASKED = ("seed", "features", "device", "n_jobs")  # of a head's settings
 
 

@@ -8,7 +8,8 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from contracts import plugins
-from contracts.errors import PluginError, listing
+from contracts.errors import CacheError, PluginError, RunError, listing
+from contracts.view import View
 
 RESERVED = ("seed", "features")  # have options of their own
 
@@ -148,6 +149,27 @@ def _fits(told: Any, hint: Any) -> bool:
 
 def _parameters(head: Any) -> list[str]:
     return [name for name in inspect.signature(head).parameters if name != "self"]
+
+
+def refuse_unfit(heads: Mapping[str, Any], views: Mapping[str, View]) -> None:
+    """Refuse heads that cannot use the features they are given, before any is fitted.
+
+    Raises:
+        RunError: naming each head and why
+    """
+    bad = []
+    for name, head in heads.items():
+        try:
+            getattr(head, "measure", lambda _: None)(views[name])
+        except (CacheError, RunError) as error:
+            bad.append(f"{name}: {error}")
+    if bad:
+        msg = (
+            f"{len(bad)} of {len(heads)} heads cannot use these features: "
+            f"{'; '.join(bad)}. Leave --feature out, which gives each head its own, or "
+            "fit them apart"
+        )
+        raise RunError(msg)
 
 
 def needs_dev(head: Any) -> bool:

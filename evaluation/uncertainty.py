@@ -4,29 +4,27 @@ Utterances of one speaker are alike, so the speaker is what is drawn again, as
 ``_bootstrap`` says. A resample may lack a label that the sample has. That label is then
 left out of its UAR and F1, and the resample out of that label's recall; the note counts
 such resamples. Below ``MIN_SPEAKERS`` there is no interval: each speaker is shown
-instead (``per_speaker``). Everything drawn is seeded from the counts themselves, so
-equal predictions have equal intervals.
+instead (``per_speaker``). Nor is there one where the speaker of any utterance is not
+known: ``""`` is nobody, and is never drawn. Everything drawn is seeded from the counts
+themselves, so equal predictions have equal intervals.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import listing
 from contracts.run import Run
-from evaluation._bootstrap import (
-    drawn_by,
-    limits,
-    resampled,
-    speaker_weights,
-)
+from contracts.terminal import count
+from evaluation._bootstrap import drawn_by, limits, resampled, speaker_weights
 from evaluation.confusions import (
     METRICS,
     Values,
     f1_of,
+    of_nobody,
     recall_of,
     score_of,
     speaker_confusions,
@@ -41,6 +39,7 @@ __all__ = [
     "interval",
     "intervals",
     "limits",
+    "nobody_drawn",
     "per_speaker",
     "speaker_confusions",
     "speaker_weights",
@@ -59,10 +58,10 @@ class Interval:
     """A score and its 95 % interval over speakers.
 
     Attributes:
-        value: the score, mean over seeds
+        value: the score, mean over seeds, also of utterances of unknown speakers
         low: lower end, NaN where there is no interval
         high: upper end, NaN where there is no interval
-        n_speakers: test speakers
+        n_speakers: test speakers, without the unknown
         note: why there is no interval, or which resamples lacked a label; else empty
     """
 
@@ -82,19 +81,27 @@ class _Counts:
     counts: Values
     n_unknown: int = 0  # utterances without a speaker
 
+    @property
+    def n_speakers(self) -> int:
+        return len(set(self.speakers) - {""})
 
-def interval(data: Data, metric: str = "uar") -> Interval:
+
+def interval(
+    data: Data, metric: str = "uar", speakers: Sequence[str] | None = None
+) -> Interval:
     """Return one score with its interval over speakers.
 
     Args:
         data: a run, several that differ in the seed alone, or counts
             ``(speaker, truth, guess)`` or ``(seed, speaker, truth, guess)``
         metric: ``uar``, ``war``, ``f1``, or ``recall:LABEL`` (of counts: its index)
+        speakers: of counts, whose they are; ``""`` is nobody, and then there is no
+            interval; None: all are known
 
     Raises:
         ValueError: if the metric is none of these
     """
-    told = _counts(data)
+    told = _counts(data, speakers)
     known = _names(told.labels)
     if metric not in known:
         msg = f"unknown metric {metric!r}, expected one of {listing(known, 40)}"
@@ -122,7 +129,7 @@ def _names(labels: Sequence[str]) -> list[str]:
 def _intervals(told: _Counts, metrics: Sequence[str]) -> dict[str, Interval]:
     whole = told.counts.sum(axis=1)
     values = [float(_score(whole, whole, told.labels, m).mean()) for m in metrics]
-    n = len(told.speakers)
+    n = told.n_speakers
     if why := _no_interval(told):
         return {
             metric: Interval(value, math.nan, math.nan, n, why)
@@ -138,36 +145,46 @@ def _intervals(told: _Counts, metrics: Sequence[str]) -> dict[str, Interval]:
     return out
 
 
-def difference(first: Values, second: Values, metric: str) -> Interval:
+def difference(
+    first: Values,
+    second: Values,
+    metric: str,
+    speakers: Sequence[str] | None = None,
+    seeded_by: Values | None = None,
+) -> Interval:
     """Return how much better the first of two systems is, with its interval.
 
     Args:
         first: counts ``(speaker, truth, guess)``, mean over seeds
         second: the same of the other system, on the same utterances
         metric: ``uar``, ``war`` or ``f1``
+        speakers: as for ``interval``
+        seeded_by: pairs with equal ones are resampled in the same way; None: the sum
+            of both
     """
-    labels = tuple(str(i) for i in range(first.shape[-1]))
     both = np.stack([first, second])
-    whole = both.sum(axis=1)
+    told = _counts(both, speakers)
+    whole, labels, n = both.sum(axis=1), told.labels, told.n_speakers
     one, two = _score(whole, whole, labels, metric).tolist()
-    names = tuple(str(i) for i in range(len(first)))
-    if why := _no_interval(_Counts(labels, names, both)):
-        return Interval(one - two, math.nan, math.nan, len(first), why)
-    drawn = resampled(both, first + second)
+    unknown = sum(of_nobody(told.speakers, each) for each in both)
+    if why := _no_interval(replace(told, n_unknown=unknown)):
+        return Interval(one - two, math.nan, math.nan, n, why)
+    drawn = resampled(both, first + second if seeded_by is None else seeded_by)
     scores = _score(drawn, whole[:, None], labels, metric)
-    low, high = limits(scores[0] - scores[1], len(first)).tolist()
+    low, high = limits(scores[0] - scores[1], n).tolist()
     note = _note(metric, _lacking(drawn[0], whole[0]), labels)
-    return Interval(one - two, low, high, len(first), note)
+    return Interval(one - two, low, high, n, note)
 
 
-def _counts(data: Data) -> _Counts:
+def _counts(data: Data, speakers: Sequence[str] | None = None) -> _Counts:
     if isinstance(data, np.ndarray):
         counts = np.asarray(data[None] if data.ndim == 3 else data, float)
         if counts.ndim != 4 or counts.shape[-1] != counts.shape[-2]:
             msg = f"bad counts {data.shape}, expected ([seed,] speaker, truth, guess)"
             raise ValueError(msg)
         labels = tuple(str(i) for i in range(counts.shape[-1]))
-        return _Counts(labels, tuple(str(i) for i in range(counts.shape[1])), counts)
+        names = tuple(speakers or map(str, range(counts.shape[1])))
+        return _Counts(labels, names, counts, of_nobody(names, counts))
     if not isinstance(data, System):
         data = of_runs([data] if isinstance(data, Run) else data)
     names = tuple(sorted(set(data.speakers.tolist())))
@@ -191,10 +208,17 @@ def _score(
     return score_of(confusions, metric)
 
 
+def nobody_drawn(n_unknown: int) -> str:
+    """Say why there is no interval where speakers are unknown; empty: none is."""
+    if not n_unknown:
+        return ""
+    return f"no speaker is known of {count(n_unknown, 'utterance')}: no interval"
+
+
 def _no_interval(told: _Counts) -> str:
-    if told.n_unknown:
-        return f"no speaker is known of {told.n_unknown} utterances: no interval"
-    if (n := len(told.speakers)) < MIN_SPEAKERS:
+    if why := nobody_drawn(told.n_unknown):
+        return why
+    if (n := told.n_speakers) < MIN_SPEAKERS:
         return (
             f"{n} test speakers, fewer than {MIN_SPEAKERS}: no interval, see each "
             "speaker's score"

@@ -6,7 +6,8 @@ A temperature or a threshold is chosen on it, before the test part is looked at:
   speakers are parted (``evaluation.inner``), each part is judged by a head fitted on
   the others, and all of these probabilities together are what is chosen on;
 - a head that stops by development speakers gives one half of them up. It never hears
-  those, and they are used for nothing else.
+  those. Where a grid is searched as well, its inner folds had all training speakers,
+  these among them; the test part takes no part in either.
 """
 
 from collections.abc import Mapping, Sequence

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contracts.view import View
+from contracts.watching import tell
 from models._joint_network import Gradient, Hidden, Network, Part, initial
 from models._joint_reader import Source
 from models._joint_settings import Settings
@@ -182,6 +183,7 @@ class Model:
         dev_loss, dev_uar = self._judged()
         told = {"epoch": self.epoch, "train_loss": train_loss, "dev_loss": dev_loss}
         self.history.append(told | {"dev_uar": dev_uar, "seconds": seconds})
+        tell(self.task.train, self.task.seed, self.history[-1])
         if dev_loss < self._least:
             self._least, self.best_epoch = dev_loss, self.epoch
             self._best = self.network.state()

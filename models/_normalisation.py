@@ -103,10 +103,18 @@ def norm_of_all(view: View, feature: str, spread: Spread) -> Norm:
 def speaker_spreads(
     view: View, feature: str, layers: Sequence[int] | None
 ) -> dict[str, Spread]:
-    """Return mean and deviation of each speaker of a view."""
+    """Return mean and deviation of each speaker of a view, variants left out.
+
+    Whose variants alone are there has theirs.
+    """
     pooled, n_frames = view.pooled(feature, layers), view.n_frames(feature)
-    rows = {s: view.speakers == s for s in dict.fromkeys(view.speakers)}
-    return {str(s): _spread(pooled[r], n_frames[r]) for s, r in rows.items()}
+    plain = (view.manifest["variant"] == "").to_numpy()
+    out = {}
+    for speaker in dict.fromkeys(view.speakers):
+        own = view.speakers == speaker
+        rows = own & plain if (own & plain).any() else own
+        out[str(speaker)] = _spread(pooled[rows], n_frames[rows])
+    return out
 
 
 def norm_of_speakers(

@@ -18,6 +18,7 @@ from contracts.errors import RunError
 from contracts.memory import give_back, keep_pages
 from contracts.terminal import Advance, progress
 from contracts.view import View
+from contracts.watching import tell
 from models import _losses
 from models._device import choose, drawing, mixed
 from models._layers import WeightedLayers
@@ -131,6 +132,7 @@ class TorchHead(NetworkHead):
             task = _Task(train, dev, weight, *means)
             for epoch in range(1, self.max_epochs + 1):
                 self.history_.append(self._epoch(epoch, task, next(order)))
+                tell(train.view, self.seed, self.history_[-1])
                 dev_loss = self.history_[-1]["dev_loss"]
                 if dev_loss < best_loss:
                     best_loss, best_epoch = dev_loss, epoch

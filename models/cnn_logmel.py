@@ -115,7 +115,8 @@ class Head(FrameHead):
 
         def standardised(rows: Sequence[int]) -> Inputs:
             maps, lengths = read(rows)
-            maps, own = maps.float(), valid(lengths, maps.shape[2])[:, None, :, None]
+            there = valid(lengths, maps.shape[2]).to(maps.device)
+            maps, own = maps.float(), there[:, None, :, None]
             size = own.sum(dim=(1, 2, 3), keepdim=True) * maps.shape[1] * maps.shape[3]
             kept = maps.masked_fill(~own, 0.0)
             apart = (kept - kept.sum((1, 2, 3), keepdim=True) / size) * own
@@ -136,7 +137,7 @@ class Head(FrameHead):
             if draw.random() < OFTEN:
                 size = self.noise * draw.random() * float(own.abs().max())
                 drawn = draw.standard_normal(own.shape, np.float32)
-                own += size * torch.from_numpy(drawn)
+                own += size * torch.from_numpy(drawn).to(own.device)
         bands = torch.full((len(maps),), maps.shape[3])
         maps = without_run(maps.transpose(2, 3), bands, self.band_mask, draw)
         return super().disturbed((maps.transpose(2, 3), lengths), draw)

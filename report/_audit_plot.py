@@ -1,4 +1,7 @@
-"""The plot of an audit: each practice's UAR with its interval beside the honest one."""
+"""The plot of an audit: each practice's UAR with its interval beside the honest one.
+
+On the page it takes the page's colours; as a file it brings its own, on a light ground.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -6,13 +9,30 @@ from typing import Any
 
 from markupsafe import Markup
 
+from contracts.errors import listing
 from contracts.terminal import count
-from report._svg import box, clip, drawing, line, mark, text, ticks
+from report._svg import box, clip, drawing, element, line, mark, text, ticks
 from report._words import percent, points
 
 Place = Callable[[float], float]
 MARKS = {"honest": "diamond", "optimistic": "circle", "reference": "square"}
 _CLASSES = {"honest": "pooled", "optimistic": "dot", "reference": "pooled weak"}
+_STYLE = """
+svg { font: 11.5px system-ui, "Segoe UI", Roboto, Helvetica, "DejaVu Sans", sans-serif;
+  font-variant-numeric: tabular-nums; }
+text { fill: #1a1e23; } .paper { fill: #ffffff; } .grid { stroke: #dcd9d1; }
+text.title { font-size: 14px; font-weight: 650; } .name { font-size: 12px; }
+text.tick { fill: #565e69; font-size: 11px; } text.chance-text { fill: #a8440a; }
+.value { font-size: 13px; font-weight: 700; }
+line.chance, line.reference { stroke: #a8440a; stroke-width: 1.5;
+  stroke-dasharray: 5 3; }
+.range { stroke: #565e69; stroke-width: 1.5; }
+.inflation { fill: #a8440a; fill-opacity: .25; }
+.dot { fill: #0b5c93; fill-opacity: .5; stroke: #0b5c93; }
+.pooled { fill: #1a1e23; stroke: #ffffff; stroke-width: 1.2; }
+.pooled.weak { fill: #ffffff; stroke: #1a1e23; stroke-width: 1.6; }
+.halo { paint-order: stroke; stroke: #ffffff; stroke-width: 5px; }
+"""
 _WIDTH, _LEFT, _RIGHT, _TOP, _STEP = 560.0, 8.0, 118.0, 34.0, 40.0
 
 
@@ -38,6 +58,50 @@ def audit_points(audit: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def audit_plot(audit: Mapping[str, Any]) -> Markup:
     """Draw a mark and an interval for each practice; the line is the honest UAR."""
+    height, inside = _drawn(audit)
+    return drawing(_WIDTH, height, _label(audit), inside, "audit", least=420)
+
+
+def audit_file(audit: Mapping[str, Any]) -> str:
+    """Draw the same as an SVG file that needs no style sheet, with a title."""
+    height, inside = _drawn(audit)
+    edge, top = 14.0, 44.0
+    width, height = _WIDTH + 2 * edge, height + top + 6
+    size = count(audit["n_utterances"], "utterance")
+    size += f" of {count(audit['n_speakers'], 'speaker')}"
+    about = [audit["corpus"], audit["protocol"]["name"], size]
+    about += ["untrained encoder"] if audit["untrained"] else []
+    about += [_partial(audit)] if audit["partial"] else []
+    made = element(
+        "svg",
+        element("style", Markup(_STYLE)),
+        box(0, 0, width, height, "paper"),
+        text(edge + _LEFT, 24, audit_title(audit), "title"),
+        text(edge + _LEFT, 42, " · ".join(about), "tick"),
+        element("g", *inside, transform=f"translate({edge:g} {top:g})"),
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {width:.0f} {height:.0f}",
+        width=width,
+        height=height,
+        role="img",
+        aria_label=_label(audit),
+    )
+    return f"{made}\n"
+
+
+def _partial(audit: Mapping[str, Any]) -> str:
+    folds = audit.get("folds")  # audits of format 1 do not tell them
+    return f"folds {listing(folds)} alone" if folds else "some folds alone"
+
+
+def audit_title(audit: Mapping[str, Any]) -> str:
+    """Name what is audited: the head and what it is fed with."""
+    features = " + ".join(f.partition("@")[0] for f in audit["features"])
+    return f"{audit['model']} · {features}"
+
+
+def _drawn(audit: Mapping[str, Any]) -> tuple[float, list[Markup]]:
+    """Return the height of the drawing, and its elements."""
     shown = audit_points(audit)
     honest, chance = float(shown[0]["uar"]), float(audit["chance"])
     low, high = _span(shown, chance)
@@ -61,7 +125,7 @@ def audit_plot(audit: Mapping[str, Any]) -> Markup:
     out += [text(x, _TOP - 8, head, "tick", "end") for x, head in heads]
     for i, point in enumerate(shown):
         out += _row(point, _TOP + _STEP * i, place)
-    return drawing(_WIDTH, bottom + 40, _label(audit, shown), out, "audit", least=420)
+    return bottom + 40, out
 
 
 def _span(shown: Sequence[Mapping[str, Any]], chance: float) -> tuple[float, float]:
@@ -102,7 +166,8 @@ def _name(row: Mapping[str, Any]) -> str:
     return f"{flag}{row['title']}"
 
 
-def _label(audit: Mapping[str, Any], shown: Sequence[Mapping[str, Any]]) -> str:
+def _label(audit: Mapping[str, Any]) -> str:
+    shown = audit_points(audit)
     first = shown[0]
     told = [
         p for p in shown if p["kind"] == "optimistic" and p["inflation"] is not None

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from contracts.errors import listing
 from contracts.terminal import count
-from report._audit_plot import audit_plot
+from report._audit_plot import audit_plot, audit_title
 from report._words import NOTHING, percent
 
 
@@ -18,14 +19,14 @@ def audit_views(audits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _view(told: Mapping[str, Any]) -> dict[str, Any]:
-    features = " + ".join(f["name"] for f in told["features"])
     size = f"{count(told['n_utterances'], 'utterance')}, "
     size += count(told["n_speakers"], "speaker")
     about = [told["corpus"], told["labels"]["name"], told["protocol"]["name"], size]
     warnings = ["untrained encoder"] if told["untrained"] else []
-    warnings += ["partial"] if told["partial"] else []
+    folds = listing(told.get("folds", ()))
+    warnings += [f"partial: folds {folds} only"] if told["partial"] else []
     return {
-        "title": f"{told['model']} · {features}",
+        "title": audit_title(told),
         "about": " · ".join([*about, count(len(told["seeds"]), "seed")]),
         "warnings": warnings,
         "picture": audit_plot(told),

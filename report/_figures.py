@@ -16,6 +16,8 @@ from contracts.run import Run
 from evaluation.calibration import calibration_of
 from evaluation.metrics import score_run
 from evaluation.selective import risk_coverage_of
+from evaluation.uncertainty import Interval
+from report._scores import part_scores
 from report._svg import clip
 
 BLUE, ORANGE, GREY = "#0b5c93", "#a8440a", "#565e69"
@@ -147,4 +149,47 @@ def audit_figure(points: Sequence[Mapping[str, Any]]) -> Figure:
         axes.set_yticks(range(len(points)), [clip(p["name"], 60) for p in points])
         axes.invert_yaxis()
         axes.set_xlabel("UAR in %")
+    return figure
+
+
+def speakers_figure(run: Run) -> Figure | None:
+    """Draw the UAR of each test speaker, lowest first; None where none is known."""
+    scores = part_scores(run, "speaker")
+    uars = {name.rpartition("/")[2]: s.uar for name, s in scores.items() if s.n}
+    if not uars:
+        return None
+    names = sorted(uars, key=lambda name: (uars[name], name))
+    figure, (axes,) = _axes(max(3.0, 1 + 0.18 * len(names)), 2.4)
+    with mpl.rc_context(STYLE):
+        places = range(len(names))
+        axes.vlines(places, 0, [100 * uars[n] for n in names], color=GREY, lw=0.6)
+        axes.plot(places, [100 * uars[n] for n in names], "o", color=BLUE, ms=3.5)
+        axes.axhline(100 * score_run(run).uar, color=ORANGE, ls="--", lw=1)
+        axes.set_xticks(places, [clip(n, 12) for n in names], rotation=90)
+        axes.set(xlabel="speaker", ylabel="UAR in %", ylim=(0, 100))
+    return figure
+
+
+def columns_figure(
+    told: Mapping[str, Interval], reference: float, unit: str = ""
+) -> Figure:
+    """Draw an interval and a mark per column, and a dashed line at a reference.
+
+    Args:
+        told: name -> UAR, such as of layers or kinds of degraded sound
+        reference: UAR of the line
+        unit: what the names count; columns that have one are joined
+    """
+    figure, (axes,) = _axes(max(2.6, 0.9 + 0.34 * len(told)), 2.6)
+    with mpl.rc_context(STYLE):
+        for x, one in enumerate(told.values()):
+            if not math.isnan(one.low):
+                ends = [100 * one.low, 100 * one.high]
+                axes.plot([x, x], ends, color=BLUE, lw=4, alpha=0.3)
+        values = [100 * one.value for one in told.values()]
+        axes.plot(values, "D-" if unit else "D", color=BLUE, ms=3.5, lw=1)
+        axes.axhline(100 * reference, color=ORANGE, ls="--", lw=1)
+        turn = 0 if unit else 90
+        axes.set_xticks(range(len(told)), [clip(n, 24) for n in told], rotation=turn)
+        axes.set(xlabel=unit, ylabel="UAR in %")
     return figure

@@ -58,11 +58,13 @@ def run_view(
         "sexes": _by_sex(speakers),
         "speaker_plot": speaker_dots(speakers, whole.uar) if speakers else "",
         "folds": [
-            (f, folds[f["index"]]) for f in record["folds"] if f["index"] in folds
+            (_fold_name(run, f), f, folds[f["index"]])
+            for f in record["folds"]
+            if f["index"] in folds
         ],
         "curves": _curves(run),
         "layers": _layers(record["folds"]),
-        "learnt": _learnt(record["folds"]),
+        "learnt": _learnt(run),
         "settings": {
             k: _words(v) for k, v in record["settings"].items() if k not in TOLD
         },
@@ -142,7 +144,8 @@ def _curves(run: Run) -> list[Any]:
         history = run.history(fold["index"])
         if history:
             epochs = [v for k, v in fold["chosen"].items() if "epoch" in k]
-            out.append(curves(fold["name"], history, epochs[0] if epochs else None))
+            name = _fold_name(run, fold)
+            out.append(curves(name, history, epochs[0] if epochs else None))
     return out
 
 
@@ -161,11 +164,19 @@ def _layers(folds: Sequence[Mapping[str, Any]]) -> list[Any]:
     ]
 
 
-def _learnt(folds: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+def _fold_name(run: Run, fold: Mapping[str, Any]) -> str:
+    """Name a fold in a few words: its speakers without their corpus."""
+    name = str(fold["name"])
+    for corpus in str(run.record["corpus"]).split("+"):
+        name = name.replace(f"{corpus}/", "")
+    return clip(name, 34)
+
+
+def _learnt(run: Run) -> list[tuple[str, str, str]]:
     """List whatever else was learnt: fold, name, value."""
     return [
-        (fold["name"], key, clip(_words(value), 300))
-        for fold in folds
+        (_fold_name(run, fold), key, clip(_words(value), 300))
+        for fold in run.record["folds"]
         for key, value in fold["learnt"].items()
         if key not in (LAYERS, NUMBERS)
     ]

@@ -13,7 +13,8 @@ from evaluation.uncertainty import Interval
 from report._svg import box, drawing, line, mark, polyline, text, ticks
 from report._words import NOTHING, ends, percent
 
-LEFT, TOP, HEIGHT, STEP = 40.0, 14.0, 180.0, 42.0
+LEFT, TOP, HEIGHT, STEP = 40.0, 22.0, 180.0, 42.0
+LETTER = 6.4  # pixels of a letter below a column
 
 
 def layer_views(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -42,20 +43,24 @@ def layer_plot(one: LayerStudy) -> Markup:
         for own in one.weights
         for mean in [own.weights.mean(axis=0)]
     ]
-    return _columns(
-        told, one.nested.value, "layer", f"UAR of {len(told)} layers", weights
-    )
+    label = f"UAR of {len(told)} layers"
+    return _columns(told, one.nested.value, label, "layer", weights)
 
 
 def _columns(
     told: Mapping[str, Interval],
     reference: float,
-    unit: str,
     label: str,
+    unit: str = "",
     weights: Sequence[Mapping[str, float]] = (),
 ) -> Markup:
-    """Draw an interval and a mark per column, and a dashed line at a reference."""
-    width = max(300.0, LEFT + STEP * len(told) + 12)
+    """Draw an interval and a mark per column, and a dashed line at a reference.
+
+    Columns that have a ``unit`` are numbers, and are joined by a line.
+    """
+    longest = max(len(name) for name in told)
+    step = max(STEP, LETTER * longest + 10, 240 / len(told))
+    width = LEFT + step * len(told) + 12
     seen = [v for i in told.values() for v in (i.value, i.low, i.high)]
     known = [v for v in [*seen, reference] if not math.isnan(v)]
     low = max(0.0, math.floor(min(known) * 10) / 10)
@@ -71,7 +76,7 @@ def _columns(
     most = max((w for own in weights for w in own.values()), default=1.0)
     points = []
     for i, (name, one) in enumerate(told.items()):
-        x = LEFT + STEP * (i + 0.5)
+        x = LEFT + step * (i + 0.5)
         for own in weights:
             tall = 0.35 * HEIGHT * own.get(name, 0.0) / most
             said = f"{unit} {name}: mean learnt weight {own.get(name, 0.0):.3f}"
@@ -80,14 +85,15 @@ def _columns(
             out.append(
                 box(x - 6, y(one.high), 12, y(one.low) - y(one.high), "interval")
             )
-        said = f"{unit} {name}: {percent(one.value)} % ({ends(one)})"
+        said = f"{unit} {name}: {percent(one.value)} % ({ends(one)})".strip()
         out.append(mark("diamond", x, y(one.value), "pooled", said, 4))
         points.append((x, y(one.value)))
         out.append(text(x, TOP + HEIGHT + 16, name, "tick", "middle"))
-    out.append(polyline(points, "curve-dev"))
+    if unit:
+        out.append(polyline(points, "curve-dev"))
+        out.append(text(width - 8, TOP + HEIGHT + 32, unit, "tick", "end"))
     out.append(line(LEFT, y(reference), width - 8, y(reference), "reference"))
-    out.append(text(width - 8, TOP + HEIGHT + 32, unit, "tick", "end"))
-    out.append(text(LEFT, TOP - 4, "UAR %", "tick"))
+    out.append(text(LEFT, TOP - 9, "UAR %", "tick"))
     said = f"{label}; the line is {percent(reference)} %."
     return drawing(width, TOP + HEIGHT + 40, said, out, "columns", least=width * 0.8)
 
@@ -115,7 +121,6 @@ def robustness_view(run: Run) -> dict[str, Any] | None:
         "picture": _columns(
             {one.name: one.uar for one in told},
             told[0].clean.value,
-            "",
             f"UAR of {len(told)} kinds of degraded sound",
         ),
     }

@@ -68,11 +68,19 @@ def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
 
 
 def box(
-    x: float, y: float, width: float, height: float, class_: str, said: str = ""
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    class_: str,
+    said: str = "",
+    ink: float | None = None,
 ) -> Markup:
-    """Draw a rectangle; ``said`` is shown when it is pointed at."""
+    """Draw a rectangle; ``said`` is shown when it is pointed at, ``ink`` is 0 to 1."""
     inside = [element("title", said)] if said else []
-    return element("rect", *inside, x=x, y=y, width=width, height=height, class_=class_)
+    size = {"x": x, "y": y, "width": width, "height": height, "class_": class_}
+    faint = {} if ink is None else {"fill_opacity": ink}
+    return element("rect", *inside, **size, **faint)
 
 
 def polyline(points: Sequence[tuple[float, float]], class_: str) -> Markup:

@@ -6,7 +6,16 @@ from typing import Any
 
 from contracts.errors import RunError, listing
 from contracts.run import Run
-from evaluation.paired import ALPHA, BETTER, UNKNOWN, WORSE, Comparison, compare
+from contracts.terminal import count
+from evaluation.paired import (
+    ALPHA,
+    BETTER,
+    UNKNOWN,
+    WORSE,
+    Comparison,
+    among,
+    compare,
+)
 from evaluation.systems import System, of_runs, refuse_unlike
 from report._words import points
 
@@ -67,9 +76,18 @@ class Verdicts:
             else "A difference of some of these pairs could hardly have been found"
         )
         return (
-            f"{sight}. Judged by swapping speakers, p by Holm over {len(pairs)} at "
+            f"{sight}. Judged by swapping speakers, p by Holm over {self._family()} at "
             f"{ALPHA:g}; the least p of {pairs[0].interval.n_speakers} speakers is "
             f"{smallest:.1g}."
+        )
+
+    def _family(self) -> str:
+        family = next(iter(self.pairs.values())).family
+        if self.named:
+            return count(family, "pair")
+        return (
+            f"{count(family, 'pair')}, each row with each other, since the reference "
+            "is the best on these very utterances,"
         )
 
 
@@ -102,7 +120,9 @@ def verdicts(
     others = _alike(base, systems, apart)
     if not others:
         return Verdicts(reference, bool(named), apart=apart)
-    pairs = {c.first: c for c in compare([base, *others])}
+    # the best row on these utterances was chosen by looking at every pair
+    family = None if named else among(1 + len(others))
+    pairs = {c.first: c for c in compare([base, *others], family=family)}
     return Verdicts(reference, bool(named), pairs, apart)
 
 

@@ -100,10 +100,9 @@ def _tau_plot(run: Run) -> Any:
             if n:
                 wide = x(float(across[i + 1])) - x(float(across[i])) - 1
                 tall = y(float(up[j])) - y(float(up[j + 1])) - 1
-                ink = f"cell s{min(9, int(10 * n / most))}"
                 said = f"{across[i]:.2f} to {across[i + 1]:.2f} bits: {n} utterances"
                 at = x(float(across[i])), y(float(up[j + 1]))
-                out.append(box(*at, wide, tall, ink, said))
+                out.append(box(*at, wide, tall, "cell", said, 0.1 + 0.9 * n / most))
     means = [
         (x(float(across[i] + across[i + 1]) / 2), y(float(mean)))
         for i, mean in enumerate(told.mean)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from contracts.command import REPORT, Command, runs_option
 from contracts.errors import RunError, listing
 from contracts.terminal import count, say, table, warn
+from report.audit_plot_command import AUDIT_PLOT
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -62,11 +63,6 @@ def report(chosen: Namespace) -> int:
     runs, unfinished = _find(chosen.runs)
     paths = sorted((chosen.runs / "inspect").glob("*.json"))
     inspections = [json.loads(p.read_text(encoding="utf-8")) for p in paths]
-    if not runs and not inspections and not unfinished:
-        warn(
-            f"no runs in {chosen.runs}. Run: python pipeline.py fit --model "
-            "random_forest"
-        )
     rows = results(runs)
     if rows:
         say(results_table(rows))
@@ -75,6 +71,12 @@ def report(chosen: Namespace) -> int:
     asked = _asked(chosen)
     page = write_page(runs, unfinished, inspections, chosen.out, asked, rows)
     say(f"the page is {page}")
+    if not runs and not inspections:
+        warn(
+            f"no finished runs in {chosen.runs}, so the page has no results. Run: "
+            "python pipeline.py fit --model random_forest"
+        )
+        return 1
     if chosen.export is not None:
         from report.export import export
 
@@ -168,4 +170,5 @@ COMMANDS = [
         _runs_arguments,
         runs,
     ),
+    AUDIT_PLOT,
 ]

@@ -8,6 +8,8 @@ from typing import Any
 
 from contracts.errors import RunError
 from contracts.run import Run, command
+from evaluation.gaps import robustness
+from evaluation.layer_study import LayerStudy, studies
 from evaluation.metrics import score_run
 from report import _tables
 from report._audit_plot import audit_points
@@ -119,6 +121,11 @@ def _run(out: Exporter, run: Run) -> None:
     out.figure(_figures.confusion_figure(run), about, "confusion", name)
     out.figure(_figures.certainty_figure(run), about, "certainty", name)
     out.figure(_figures.history_figure(run), about, "training", name)
+    out.figure(_figures.speakers_figure(run), about, "speakers", name)
+    if degraded := robustness(run):
+        told = {one.name: one.uar for one in degraded}
+        drawn = _figures.columns_figure(told, degraded[0].clean.value)
+        out.figure(drawn, about, "degraded", name)
     scores = score_run(run)
     columns = zip(
         scores.labels,
@@ -132,6 +139,21 @@ def _run(out: Exporter, run: Run) -> None:
     heads = ("label", "recall", "precision", "f1", "utterances")
     said = [f"said {label}" for label in scores.labels]
     out.table((*heads, *said), list(columns), "per-label", name)
+
+
+def _layers(out: Exporter, study: LayerStudy) -> None:
+    """Write the UAR of each layer of an encoder."""
+    from report import _figures
+
+    words = ("layers", study.corpus, study.feature, study.protocol, f"s{study.seed}")
+    told = dict(zip(map(str, study.layers), study.uar, strict=True))
+    drawn = _figures.columns_figure(told, study.nested.value, "layer")
+    out.figure(drawn, command(), *words)
+    cells = [
+        [layer, *map(_share, (one.value, one.low, one.high))]
+        for layer, one in zip(study.layers, study.uar, strict=True)
+    ]
+    out.table(("layer", "uar", "low", "high"), cells, *words)
 
 
 def _result(row: Mapping[str, Any]) -> list[object]:
@@ -171,6 +193,8 @@ def _others(
         heads = ("practice", "uar", "range", "inflation", "inflation_range", "remark")
         cells = [[row[head] for head in heads] for row in view["rows"]]
         out.table(heads, cells, "audit", told["id"])
+    for study in studies(runs):
+        _layers(out, study)
     for i, one in enumerate(cross_views(runs)):
         cells = [
             [train, *(c and _share(c["uar"]) for c in places)]

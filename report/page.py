@@ -104,7 +104,9 @@ def _view(run: Run, row: Mapping[str, Any], n_runs: int) -> dict[str, Any]:
     """Collect what the page shows of a run of a row."""
     with_gaps = n_runs <= FEW or (row["rank"] or N_GAPS + 1) <= N_GAPS
     sure = row["intervals"] if len(row["runs"]) == 1 else None
-    return run_view(run, with_gaps, sure) | {"differs": row["differs"]}
+    left_out = "" if with_gaps else f"the first {N_GAPS} rows of each box"
+    view = run_view(run, with_gaps, sure)
+    return view | {"differs": row["differs"], "gaps_only_of": left_out}
 
 
 def _utterances(

@@ -4,7 +4,6 @@ Only runs of the same corpus, labels and protocol are ranked against each other.
 that differ in nothing but the seed are one row with the spread over seeds.
 """
 
-import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from contracts.errors import RunError
 from contracts.run import Run
 from contracts.terminal import table
 from evaluation.metrics import per_variant, score_run
+from evaluation.systems import but_for_the_seed
 from evaluation.uncertainty import Interval, intervals
 from report._scores import deviation, fold_scores, lacking, test_speakers
 from report._words import NOTHING, ends, percent, spread, told
@@ -37,7 +37,7 @@ def results(runs: Iterable[Run]) -> list[dict[str, Any]]:
     """
     alike: dict[str, list[Run]] = {}
     for run in runs:
-        alike.setdefault(_identity(run), []).append(run)
+        alike.setdefault(but_for_the_seed(run), []).append(run)
     rows = [_row(sorted(same, key=_seed)) for same in alike.values()]
     rows.sort(key=lambda r: (r["group"], r["partial"], _last(r["uar"]), r["model"]))
     _rank(rows)
@@ -51,21 +51,6 @@ def _seed(run: Run) -> tuple[int, str]:
 def _last(value: float) -> float:
     """Sort large values first and NaN last."""
     return math.inf if math.isnan(value) else -value
-
-
-def _identity(run: Run) -> str:
-    """Return what two runs share that differ in nothing but the seed."""
-    record = run.record
-    facts = [
-        _group(run),
-        record["model"],
-        {k: v for k, v in record["settings"].items() if k != "seed"},
-        [f["fingerprint"] for f in record["features"]],
-        record["protocol"]["breaks"],
-        record["manifest"]["hash"],
-        [f["index"] for f in record["folds"]] if record["partial"] else "all",
-    ]
-    return json.dumps(facts, sort_keys=True)
 
 
 def _group(run: Run) -> tuple[str, str, str, str]:
@@ -93,6 +78,8 @@ def _row(runs: Sequence[Run]) -> dict[str, Any]:
         "augmented": _variants(first, "augment"),
         "under": _under(runs),
         "settings": {k: v for k, v in first["settings"].items() if k != "seed"},
+        "chosen": _chosen(first),
+        "inputs": {feature_name(f): f["fingerprint"] for f in first["features"]},
         "differs": {},
         "corpus": first["corpus"],
         "labels": first["labels"]["name"],
@@ -139,6 +126,17 @@ def _intervals(runs: Sequence[Run]) -> dict[str, Any]:
     return {"interval": found["uar"], "intervals": found}
 
 
+def _chosen(record: Mapping[str, Any]) -> dict[str, str]:
+    """Say what each fold chose on its training speakers, beside the head's own."""
+    search = record.get("search") or {}
+    out = {
+        f"{name} of": "|".join(map(str, values))
+        for name, values in search.get("space", {}).items()
+    }
+    names = [n for n in ("temperature", "threshold") if record.get(n)]
+    return out | dict.fromkeys(names, "chosen")
+
+
 def _variants(record: Mapping[str, Any], role: str) -> list[str]:
     """Name the variants of a role that a run used."""
     told = [v for v in record.get("variants", {}) if v.startswith(f"{role}:")]
@@ -179,11 +177,26 @@ def _rank(rows: Sequence[dict[str, Any]]) -> None:
             row["rank"] = rank
         for row in members:
             same = [m for m in members if m["model"] == row["model"]]
-            row["differs"] = {
-                k: v
-                for k, v in sorted(row["settings"].items())
-                if k != "features" and any(m["settings"].get(k) != v for m in same)
-            }
+            row["differs"] = _differs(row, same)
+
+
+def _differs(
+    row: Mapping[str, Any], same: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return what tells a row from others of its head, by name."""
+    settings = {k: v for k, v in sorted(row["settings"].items()) if k != "features"}
+    found = {
+        k: v
+        for part, own in (("settings", settings), ("chosen", row["chosen"]))
+        for k, v in own.items()
+        if any(m[part].get(k) != v for m in same)
+    }
+    one = len(row["inputs"]) == 1
+    return found | {
+        "fingerprint" if one else f"{k} fingerprint": v[:12]
+        for k, v in row["inputs"].items()
+        if any(m["inputs"].get(k, v) != v for m in same)
+    }
 
 
 def results_table(rows: Iterable[dict[str, Any]]) -> str:

@@ -50,7 +50,7 @@ def _predict_arguments(parser: ArgumentParser) -> None:
 
 def predict(chosen: Namespace) -> int:
     """Predict new audio with the models of a run."""
-    from contracts.run import read_run
+    from evaluation.run_choice import the_run
     from serve.predict import find_audio, in_original_labels
     from serve.predict import predict as predict_files
 
@@ -58,7 +58,7 @@ def predict(chosen: Namespace) -> int:
         msg = "--json and --csv exclude each other: choose one"
         raise EmocacheError(msg)
     files = find_audio(chosen.audio)
-    run = read_run(chosen.runs / chosen.run)
+    run = the_run(chosen.run, chosen.runs)
     told = predict_files(run, files, chosen.fold, chosen.encoder, chosen.device)
     if chosen.original_labels:
         told = in_original_labels(run, told)

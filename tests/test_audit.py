@@ -1,5 +1,7 @@
 """Audit: what each bad practice leaks, what it is compared with, what is kept of it."""
 
+import collections
+import dataclasses
 import functools
 import json
 import re
@@ -20,6 +22,7 @@ from contracts.run import find_runs
 from contracts.view import View
 from evaluation import _audit_views as views
 from evaluation._audit_scores import difference, score
+from evaluation._audit_text import audit_text
 from evaluation._audit_work import COLUMNS, Case, Outcome, Skipped, in_random_parts
 from evaluation.audit import PRACTICES, audit, with_counterparts
 from evaluation.audit_command import AUDIT
@@ -230,6 +233,51 @@ def test_one_fold_alone_is_parted_into_parts_of_its_size(cache: Cache) -> None:
     assert (len(train), len(dev)) == (len(fold.train), len(fold.dev))
 
 
+def test_rare_labels_are_parted_as_far_as_they_go(
+    cache: Cache, recwarn: pytest.WarningsRecorder
+) -> None:
+    view = case_of(cache).question.view
+    few = view.take(np.flatnonzero((view.y != 2) | (np.arange(len(view)) < 16)))
+    folds = ask(few, None, "loso").folds
+
+    parts = list(in_random_parts(few, folds, 0))
+
+    assert (few.y == 2).sum() == 4 < len(parts)
+    assert sorted(np.concatenate([test for _, _, test in parts])) == list(
+        range(len(few))
+    )
+    assert not recwarn.list
+
+
+# an utterance stands in row 8 * speaker + 2 * label + take
+PLACE = np.arange(8 * N_SPEAKERS)
+OWN = 2 * (PLACE // 8 % 4)  # place of a label that every fourth speaker shares
+
+
+@pytest.mark.parametrize(
+    ("kept", "protocol", "wanted", "why"),
+    [
+        ((PLACE % 8 // 2 != 2) | (PLACE == 4), "speakers-5fold", (0,), "alone of sad"),
+        (PLACE % 8 == OWN, "loso", None, "8 random parts"),
+        (np.isin(PLACE % 8 - OWN, [0, 2, -6]), "loso", (1,), "part of 2 of 16"),
+    ],
+)
+def test_parts_that_cannot_be_drawn_are_a_row_and_the_audit_goes_on(
+    kept: Any, protocol: str, wanted: Any, why: str, cache: Cache
+) -> None:
+    case = case_of(cache)
+    view = case.question.view
+    few = view.take(np.flatnonzero(kept))
+    case.question = ask(few, None, protocol, wanted)
+
+    told = audit(case, ["random-split", "split-duplicates", "best-fold"])
+
+    by_name = {row["practice"]: row for row in told}
+    assert why in by_name["random-split"]["skipped"]
+    assert by_name["honest"]["uar"] is not None
+    assert list(by_name) == ["honest", "random-split", "split-duplicates", "best-fold"]
+
+
 # what leaks, and what does not
 
 
@@ -281,6 +329,26 @@ def test_practices_that_part_at_random_share_what_they_say(
     assert all(sources) == (name == "split-copies")
     heard = all(shared(trial, "waveform") for trial in trials)
     assert heard == (name == "split-duplicates")
+
+
+@pytest.mark.parametrize("name", ["split-copies", "split-duplicates"])
+def test_copies_are_put_into_the_very_parts_of_the_random_split(
+    name: str, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = with_copies(case_of(cache))
+    plain = trials_of(case, "random-split", monkeypatch)
+
+    trials = trials_of(case, name, monkeypatch)
+
+    assert PRACTICES[name].against == "random-split"
+    for trial, bare in zip(trials, plain, strict=True):
+        assert list(trial.test.ids) == list(bare.test.ids)
+        more = collections.Counter(trial.train.ids)
+        more.subtract(bare.train.ids)
+        assert min(more.values()) == 0  # all that is there without copies
+        made = [i.removesuffix("~1") for i in more.elements()]
+        away = set(made) & set(trial.test.ids)
+        assert 0 < len(away) < len(made) == pytest.approx(len(bare.train), abs=4)
 
 
 def test_copies_in_train_are_those_of_training_speakers(
@@ -405,6 +473,12 @@ def test_few_speakers_and_other_speakers_have_no_interval() -> None:
     found = difference(few.rows, base.rows, 2)
     assert np.isnan(found.low)
     assert "5 test speakers" in found.note
+    who = base.rows["speaker"].mask(base.rows["id"].isin(["0-0", "0-1", "1-1"]), "")
+    nobody = Outcome(base.rows.assign(speaker=who))
+    told = score(nobody, nobody, 2)
+    assert np.isnan([told.uar.low, told.inflation.low]).all()
+    assert (told.uar.n_speakers, told.inflation.n_speakers) == (11, 11)
+    assert told.inflation.note == "no speaker is known of 3 utterances: no interval"
     strange = few.rows.assign(speaker=few.rows["speaker"] + "x")
     many = pd.concat([base.rows, strange])
     assert "does not" in difference(many, base.rows, 2).note
@@ -438,6 +512,9 @@ def test_audit_of_a_table_head(cache: Cache, tmp_path: Path) -> None:
         base = by_name[row["against"]]["uar"]
         assert row["inflation"] == pytest.approx(row["uar"] - base, abs=1e-9)
         assert row["paired"] is (name != "best-fold")
+    beyond = by_name["split-duplicates"]["uar"] - honest["uar"]
+    assert f"{beyond:+.3f} over honest" in by_name["split-duplicates"]["note"]
+    assert "over honest" not in by_name["test-scaler"]["note"]
     fold = case.known["best-fold"].rows
     assert by_name["best-fold"]["uar"] >= honest["uar"]
     assert fold["fold"].nunique() == 1
@@ -552,10 +629,71 @@ def test_a_practice_that_fails_is_a_row_and_an_unknown_one_is_refused(
     assert with_counterparts(["test-layer"]) == ["honest", "dev-layer", "test-layer"]
 
 
+def test_cases_that_differ_in_folds_utterances_or_copies_are_kept_apart(
+    cache: Cache, tmp_path: Path
+) -> None:
+    cases = [case_of(cache), case_of(cache, folds=(0,)), case_of(cache, folds=(1,))]
+    changed, copied = case_of(cache), with_copies(case_of(cache))
+    view = changed.question.view
+    longer = view.manifest.assign(duration=view.manifest["duration"] + 1)
+    other = dataclasses.replace(view, manifest=longer)
+    changed.question = dataclasses.replace(changed.question, view=other)
+    told = [facts(case) for case in (*cases, changed, copied)]
+
+    assert len({one["id"] for one in told}) == 5
+    assert [one["folds"] for one in told[:3]] == [[0, 1, 2, 3, 4], [0], [1]]
+    assert told[4]["augment"] == ["augment:noise#1"]
+    for one in told:
+        save(one, [], tmp_path)
+    assert len(read_audits(tmp_path)) == 5
+    assert facts(case_of(cache))["id"] == told[0]["id"]
+
+
+def test_an_audit_that_is_stopped_keeps_what_it_has(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_: Case) -> Outcome:
+        raise KeyboardInterrupt
+
+    stopped = dataclasses.replace(PRACTICES["test-scaler"], do=stop)
+    monkeypatch.setitem(PRACTICES, "test-scaler", stopped)
+    words = ["--model", "logistic_regression", "--protocol", "speakers-5fold"]
+
+    with pytest.raises(KeyboardInterrupt):
+        run(*words, "--cache", cache.folder, "--runs", tmp_path)
+
+    (told,) = read_audits(tmp_path)
+    done = [(row["practice"], row["skipped"] == "") for row in told["rows"]]
+    assert done == [
+        *(("honest", True), ("random-split", True), ("test-checkpoint", False)),
+    ]
+    assert "--practice random-split" in told["rows"][1]["command"]
+
+
+def test_a_counterpart_without_a_number_is_said(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Case) -> Outcome:
+        msg = "not today"
+        raise Skipped(msg)
+
+    failing = dataclasses.replace(PRACTICES["random-split"], do=fail)
+    monkeypatch.setitem(PRACTICES, "random-split", failing)
+    case = case_of(cache, folds=(0,))
+
+    told = audit(case, ["split-duplicates"])
+
+    assert told[-1]["inflation"] is None
+    assert "random-split came to no number" in told[-1]["note"]
+    said = audit_text(facts(case), told)
+    assert "inflation over" not in said
+    assert "partial: folds 0 of the protocol alone" in said
+
+
 # the command and the plot
 
 
-def run(*words: str) -> int:
+def run(*words: object) -> int:
     """Run the command alone, as the program does."""
     parser = ArgumentParser()
     AUDIT.add_arguments(parser)

@@ -187,6 +187,15 @@ def test_emotion_that_the_corpus_lacks_is_left_out_and_said(
     assert any("probabilities of calm" in line for line in checkpoints.remarks(run))
 
 
+def test_what_is_left_out_first_shifts_no_column() -> None:
+    found = _label_names.Names({"joy": "happy", "sadness": "sad"}, ("calm",))
+    scores = np.log([[0.5, 0.2, 0.3]])
+
+    told = checkpoints.probabilities(scores, ("calm", "sadness", "joy"), found)
+
+    np.testing.assert_allclose(told, [[0.3, 0.2]])
+
+
 def test_missing_scores_name_the_command(cache: Cache, tmp_path: Path) -> None:
     with pytest.raises(
         CacheError, match="extract .*--feature audio_classifier --encoder someone/else"

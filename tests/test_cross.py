@@ -1,5 +1,6 @@
 """Trained on some corpora, tested on others: who is where, and the matrix."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,21 @@ def test_same_person_in_two_corpora_cannot_leak(cache: Cache) -> None:
     assert len(question.folds[0].test) == 79
 
 
+@pytest.mark.parametrize("lost", ["label", "speaker"])
+@pytest.mark.parametrize("train", [["one"], ["one", "three"]], ids="+".join)
+def test_corpus_of_which_nothing_can_be_tested_is_refused(
+    cache: Cache, lost: str, train: list[str]
+) -> None:
+    whole = view(cache)
+    value = "surprised" if lost == "label" else ""  # which common4 drops
+    rows = whole.manifest.copy()
+    rows.loc[rows["corpus"] == "three", lost] = value
+    whole = replace(whole, manifest=rows)
+
+    with pytest.raises(ManifestError, match=r"has no test utterances|makes no fold"):
+        cross.questions(whole, train, ["three"], "common4")
+
+
 def test_corpora_need_a_map_in_common(cache: Cache) -> None:
     with pytest.raises(ManifestError, match="--labels MAP, such as common4"):
         cross.questions(view(cache), ["one"], ["two"], None)
@@ -139,6 +155,35 @@ def test_cells_are_scored_on_their_own_corpus(runs: list[Run]) -> None:
     for cell in cross.cells(run):
         mask = (run.predictions["corpus"] == cell.test).to_numpy()
         assert cell.uar.value == pytest.approx(score_run(run, mask).uar)
+
+
+def test_variants_have_no_part_in_a_cell(tmp_path: Path) -> None:
+    run = make_run(tmp_path, n_folds=2)
+    whole = next(cross.cells(run))
+    run.predictions.loc[::4, "variant"] = "degrade:noise#1"
+
+    (cell,) = cross.cells(run)
+
+    assert cell.n == 0.75 * whole.n
+    assert cell.uar.value == pytest.approx(score_run(run).uar)
+
+
+def test_cells_with_unknown_speakers_have_no_interval(tmp_path: Path) -> None:
+    run = make_run(tmp_path, n_folds=2)
+    run.predictions.loc[:3, "speaker"] = ""
+
+    (cell,) = cross.cells(run)
+
+    assert cell.uar.value == pytest.approx(score_run(run).uar)
+    assert (cell.uar.n_speakers, np.isnan(cell.uar.low)) == (24, True)
+    assert cell.uar.note == "no speaker is known of 4 utterances: no interval"
+
+
+def test_seeds_are_apart_where_settings_do_not_name_them(tmp_path: Path) -> None:
+    told = {"settings": {"features": ["egemaps"]}}  # as experiment.settings_of has it
+    made = [make_run(tmp_path, seed=seed, more=told) for seed in (0, 1)]
+
+    assert [m.seed for m in cross.matrix(made)] == [0, 1]
 
 
 def test_run_tested_elsewhere_has_its_place(

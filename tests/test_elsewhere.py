@@ -11,8 +11,9 @@ import pytest
 
 from contracts.cache import Cache
 from contracts.errors import CacheError, ManifestError, RunError
-from contracts.run import Run, find_runs
+from contracts.run import Run, find_runs, read_run
 from evaluation import elsewhere, experiment, settings
+from evaluation._strangers import trained_speakers
 from evaluation.metrics import score_run
 from evaluation.question import ask
 from evaluation.tempering import After
@@ -101,6 +102,17 @@ def test_somebody_who_was_trained_on_is_refused(world: Any, tmp_path: Path) -> N
         )
 
     assert not (tmp_path / "r").exists()
+
+
+def test_development_speakers_were_heard_too(world: Any) -> None:
+    folder, run = world
+    fold = run.record["folds"][3]
+    everyone = set(Cache(folder / "cache").view("toy").speakers)
+
+    heard = trained_speakers(run, [3])
+
+    assert set(fold["dev_speakers"]) - set(fold["train_speakers"])
+    assert heard == everyone - set(fold["test_speakers"])
 
 
 def test_waveform_that_was_trained_on_is_refused(world: Any, tmp_path: Path) -> None:
@@ -213,3 +225,14 @@ def test_temperature_of_a_fold_goes_with_its_model(world: Any, tmp_path: Path) -
     view = elsewhere.pinned(cache.view("other"), run)
     plain = [h.head.predict_proba(view) for h in elsewhere.heads(run, range(5))]
     assert np.abs(found.probabilities - np.mean(plain, axis=0)).max() > 0.01
+
+
+def test_run_that_is_not_there_is_told_from_those_that_begin_so(world: Any) -> None:
+    _, run = world
+    runs = run.folder.parent
+
+    with pytest.raises(RunError, match=f"begin so, to be named whole: .*{run.run_id}"):
+        read_run(runs / run.run_id[:12])
+    with pytest.raises(RunError) as told:
+        read_run(runs / "nobody")
+    assert "begin so" not in str(told.value)

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from evaluation._bootstrap import resampled
-from evaluation._permutation import parts, smallest_p, swap_test
+from evaluation._permutation import parts, smallest_p, swap_test, swap_tests
 from evaluation._power import visible_difference
 from evaluation.confusions import uar_of
 from evaluation.generated_pair import generated_pair
-from evaluation.paired import ALPHA, compare, holm
+from evaluation.paired import ALPHA, among, compare, holm
 from evaluation.uncertainty import difference, interval
 
 pytestmark = pytest.mark.slow
@@ -73,7 +73,8 @@ def test_false_positives_are_as_rare_as_claimed_and_mcnemar_s_are_not(
     n, found, ignoring = 3_000, 0, 0
     for _ in range(n):
         right = heard(abilities(n_speakers, 2, 0.0, rng), rng)
-        found += swap_test(*tables(right), "uar").p <= ALPHA
+        one, two = tables(right)
+        found += swap_test(one, two, "uar").p <= ALPHA
         only = (right[0] & ~right[1]).sum(), (~right[0] & right[1]).sum()
         ignoring += stats.binomtest(int(only[0]), int(sum(only))).pvalue <= ALPHA
 
@@ -93,7 +94,7 @@ def test_false_positives_of_drawn_swaps_are_as_rare(
     for _ in range(n):
         pair = tables(heard(abilities(16, 2, 0.0, rng), rng))
         for metric in found:
-            found[metric] += swap_test(*pair, metric).p <= ALPHA
+            found[metric] += swap_test(pair[0], pair[1], metric).p <= ALPHA
 
     for hits in found.values():
         assert near(hits, n, ALPHA)
@@ -114,6 +115,21 @@ def test_a_family_gives_a_false_verdict_no_more_often_than_claimed(
 
     assert false / n <= ALPHA + 4 * math.sqrt(ALPHA * (1 - ALPHA) / n)
     assert uncorrected / n > 2 * ALPHA
+
+
+def test_the_best_of_equal_systems_is_falsely_better_no_more_often() -> None:
+    rng = np.random.default_rng(2)
+    n, n_systems, false, uncorrected = 400, 20, 0, 0
+    for _ in range(n):
+        systems = tables(heard(abilities(24, n_systems, 0.0, rng), rng))
+        best = int(uar_of(systems.sum(axis=1)).argmax())
+        pairs = [(i, best) for i in range(n_systems) if i != best]
+        ps = [test.p for test in swap_tests(list(systems), pairs, "uar", 190)]
+        false += min(holm(ps, among(n_systems))) <= ALPHA
+        uncorrected += min(holm(ps)) <= ALPHA
+
+    assert false / n <= ALPHA + 4 * math.sqrt(ALPHA * (1 - ALPHA) / n)
+    assert uncorrected / n > 3 * ALPHA
 
 
 @pytest.mark.parametrize("n_speakers", [8, 12, 24])
@@ -139,7 +155,7 @@ def test_an_interval_of_a_difference_holds_the_truth_as_often(n_speakers: int) -
     n, held = 1_000, 0
     for _ in range(n):
         pair = tables(heard(abilities(n_speakers, 2, 0.4, rng), rng))
-        one = difference(*pair, "uar")
+        one = difference(pair[0], pair[1], "uar")
         held += one.low <= both[0] - both[1] <= one.high
 
     assert 0.925 <= held / n <= 0.97

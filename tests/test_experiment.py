@@ -11,6 +11,7 @@ import pytest
 from contracts.cache import Cache
 from contracts.errors import CacheError, ManifestError, PluginError, RunError
 from contracts.run import Run, RunWriter, find_runs, read_run
+from contracts.view import View
 from evaluation import _fits, experiment, settings
 from evaluation.metrics import score_run
 from evaluation.question import Question, choose_corpora
@@ -496,3 +497,46 @@ def test_record_is_json_and_says_what_it_rests_on(
     assert told["labels"]["after"]["happy"] == 16
     assert told["versions"]["numpy"] == np.__version__
     assert not list(tmp_path.rglob("*.pkl"))
+
+
+def test_a_head_that_gives_no_number_is_refused(
+    toy_cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question, head = ask(toy_cache, "prior")
+    says = type(head).predict_proba
+
+    def broken(self: Any, view: View) -> Any:
+        told = np.array(says(self, view))
+        told[0] = np.nan
+        return told
+
+    monkeypatch.setattr(type(head), "predict_proba", broken)
+    first = question.folds[0].part("test").ids[0]
+    with pytest.raises(RunError, match=rf"no number for 1 of .*{first}.*cache verify"):
+        experiment.run_head(question, "prior", head, [0], tmp_path)
+
+
+def test_a_corpus_of_which_some_is_missing_is_called_so(
+    toy_cache: Cache, tmp_path: Path
+) -> None:
+    view = toy_cache.view("toy").require(["egemaps"])
+    card = {**view.cards["toy"], "n_utterances": len(view) + 5}
+    head = settings.head_class("prior")()
+
+    for published, told in ((len(view) + 5, True), (len(view), False)):
+        cards = {"toy": {**card, "n_utterances": published}}
+        question = build_question(dataclasses.replace(view, cards=cards), None, "loso")
+        (run,) = experiment.run_head(question, "prior", head, [0], tmp_path, True)
+        said = f"incomplete: {len(view)} of {published} utterances of toy"
+        assert (said in run.warnings) == told
+
+
+def test_features_that_a_head_cannot_use_are_refused_for_all_heads(
+    toy_cache: Cache,
+) -> None:
+    names = ("logistic_regression", "mlp", "attention")
+    heads = {n: settings.head_class(n)(features=("egemaps",)) for n in names}
+    view = toy_cache.view("toy").require(["egemaps"])
+
+    with pytest.raises(RunError, match=r"2 of 3 heads .*mlp: .*; attention: "):
+        settings.refuse_unfit(heads, dict.fromkeys(names, view))

@@ -137,6 +137,61 @@ def test_parts_that_are_not_told_are_said_to_be_unknown(audit: Audit) -> None:
     assert "no speaker is trained on" not in said(told, bad=False)
 
 
+@pytest.mark.parametrize("where", ["predictions", "manifest", "both"])
+def test_a_split_that_names_the_test_part_alone_tells_of_no_training(
+    where: str, audit: Audit
+) -> None:
+    rows = files().drop(columns=["fold", "hash"])
+    guesses = predicted(rows)
+    if where in ("predictions", "both"):
+        guesses["split"] = "test"
+    if where in ("manifest", "both"):
+        rows["split"] = "test"
+
+    told = audit(guesses, rows)
+
+    assert not told["optimistic"]
+    assert said(told, bad=False) == ""  # nothing was looked at, so nothing is clean
+    assert "unseen" not in told
+    assert any("who was trained on: neither split nor" in u for u in told["unknown"])
+
+
+def test_folds_are_looked_at_beside_a_split_that_names_test_alone(
+    audit: Audit,
+) -> None:
+    rows = files().assign(split="test")
+    rows["fold"] = [str(i % 4) for i in range(len(rows))]  # speakers on both sides
+
+    told = audit(predicted(rows), rows)
+
+    assert "trained on and tested in 4 folds: 12 speakers" in said(told, bad=True)
+    assert not any("who was trained on" in what for what in told["unknown"])
+
+
+def test_predictions_without_a_fold_are_not_taken_for_one(audit: Audit) -> None:
+    rows = files()
+    rows.loc[rows["speaker"] == "a03", "fold"] = ""
+
+    told = audit(predicted(rows), rows)
+
+    assert any("for 12 predictions without a fold" in u for u in told["unknown"])
+    assert not told["optimistic"]
+    alone = audit(predicted(rows), rows.assign(fold="0"))
+    assert any("neither split nor fold" in what for what in alone["unknown"])
+
+
+def test_a_file_that_two_folds_test_is_not_trained_on_in_either(
+    audit: Audit,
+) -> None:
+    rows = files(2)
+    guesses = predicted(rows).drop(index=range(11))  # the last of one, all of another
+    twice = [guesses.assign(fold="0"), guesses.iloc[:1].assign(fold="1")]
+
+    told = audit(pd.concat(twice), rows.assign(fold=""))
+
+    assert "waveform" not in said(told, bad=True)
+
+
 def test_probabilities_times_and_names_of_others_are_understood(
     tmp_path: Path,
 ) -> None:

@@ -17,6 +17,7 @@ from contracts.labels import LabelMap
 from contracts.published import Published
 from contracts.view import View
 from evaluation.experiment import run_head
+from evaluation.metrics import score_run
 from evaluation.question import ask
 from evaluation.settings import head_class
 from evaluation.traits import traits_of
@@ -459,6 +460,19 @@ def test_a_run_keeps_the_traits_that_were_predicted(view: View, tmp_path: Path) 
     said = run.predictions["predicted:valence"].to_numpy()
     assert (told.trait, told.n) == ("valence", len(truth))
     assert told.pearson == pytest.approx(np.corrcoef(said, truth)[0, 1])
+
+
+def test_a_run_of_traits_alone_says_no_emotion(view: View, tmp_path: Path) -> None:
+    only = {"traits": ("valence",), "emotions": False, "max_epochs": 4}
+    question = ask(view, "identity", "speakers-5fold", [0])
+
+    (run,) = run_head(
+        question, "multitask", head_class("multitask")(**only), [0], tmp_path
+    )
+
+    assert np.isnan(run.probabilities).all()
+    assert score_run(run).n == 0
+    assert traits_of(run)[0].n == len(run.predictions)
 
 
 @pytest.mark.parametrize("targets", ["hard", "soft"])

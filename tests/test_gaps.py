@@ -10,6 +10,8 @@ import pytest
 from contracts.errors import RunError
 from contracts.run import Run, read_run
 from evaluation import gaps
+from evaluation._bootstrap import limits, resampled
+from evaluation.confusions import uar_of
 from evaluation.metrics import score
 from tests.runs import EIGHT, make_run
 
@@ -105,6 +107,86 @@ def test_few_speakers_give_no_interval_of_a_gap(tmp_path: Path) -> None:
     (gap,) = found.gaps
     assert np.isnan(gap.difference.low)
     assert "5 speakers in one group" in gap.difference.note
+
+
+def test_a_gap_is_no_surer_than_its_smaller_group(run: Run) -> None:
+    def eight_women(rows: pd.DataFrame) -> pd.DataFrame:
+        women = rows["speaker"] <= "ravdess/08"
+        return rows.assign(sex=np.where(women, "female", "male"))
+
+    run = rewritten(run, eight_women)
+
+    found = gaps.gaps(run, "sex")
+
+    assert found is not None
+    (gap,) = found.gaps
+    rows = gaps._answers(run)
+    parts = [gaps._counts(rows[rows["sex"] == g], 8)[1] for g in ("female", "male")]
+    one, two = (
+        uar_of(resampled(part[None], part)[0])
+        for part in (counts.astype(float) for counts in parts)
+    )
+    ends = limits(one - two, 8).tolist()
+    assert [gap.difference.low, gap.difference.high] == pytest.approx(ends)
+
+
+def nobody(rows: pd.DataFrame) -> pd.DataFrame:
+    """Take away the speakers of two utterances in each fold, of one sex each."""
+    unknown = rows.groupby("sex").cumcount() < 2
+    return rows.assign(speaker=rows["speaker"].mask(unknown, ""))
+
+
+def test_unknown_speakers_are_nobody_and_allow_no_interval_of_a_gap(run: Run) -> None:
+    known = gaps.gaps(run, "sex")
+
+    found = gaps.gaps(rewritten(run, nobody), "sex")
+
+    assert found is not None
+    assert known is not None
+    (gap,), (before,) = found.gaps, known.gaps
+    assert gap.difference.value == pytest.approx(before.difference.value)
+    assert gap.difference.n_speakers == 24
+    assert np.isnan([gap.difference.low, gap.difference.high]).all()
+    assert "no speaker is known of 4 utterances" in gap.difference.note
+    for group in found.groups:
+        assert group.uar.n_speakers == 12
+        assert np.isnan(group.uar.low)
+        assert "no speaker is known of 2 utterances" in group.uar.note
+
+
+def test_one_group_with_unknown_speakers_is_enough(run: Run) -> None:
+    def women(rows: pd.DataFrame) -> pd.DataFrame:
+        first = rows["id"].str.contains("ravdess/02-neutral")
+        return rows.assign(speaker=rows["speaker"].mask(first, ""))
+
+    found = gaps.gaps(rewritten(run, women), "sex")
+
+    assert found is not None
+    (gap,) = found.gaps
+    assert np.isnan(gap.difference.low)
+    assert np.isnan(found.groups[0].uar.low)
+    assert not np.isnan(found.groups[1].uar.low)
+    assert "no speaker is known of 4 utterances" in gap.difference.note
+
+
+def test_unknown_speakers_allow_no_interval_of_degraded_sound(run: Run) -> None:
+    found = gaps.robustness(rewritten(rewritten(run, nobody), with_noise))
+
+    for one in found:
+        n = 22 if one.name == "telephone" else 24
+        told = one.change, one.uar, one.clean
+        assert [each.n_speakers for each in told] == [n] * 3
+        assert np.isnan([one.change.low, one.uar.low, one.clean.low]).all()
+        assert "no speaker is known of" in one.change.note
+
+
+def test_variants_are_in_no_group(run: Run) -> None:
+    n = len(run.predictions)
+
+    found = gaps.gaps(rewritten(run, with_noise), "sex")
+
+    assert found is not None
+    assert sum(group.n for group in found.groups) == n
 
 
 def test_unknown_and_single_groups(run: Run) -> None:

@@ -1,5 +1,6 @@
 """Layer study: every layer's worth on test speakers, and the choice that is honest."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def test_layers_that_differ_by_fold_are_taken_fold_by_fold(runs: list[Run]) -> N
     by_layer = dict(enumerate(runs))
     chosen = {0: 0, 1: 2, 2: 1, 3: 0, 4: 2}
 
-    counts = layer_study._nested(by_layer, chosen)
+    _, counts = layer_study._nested(by_layer, chosen)
 
     right = sum(
         (
@@ -96,6 +97,48 @@ def test_layers_that_differ_by_fold_are_taken_fold_by_fold(runs: list[Run]) -> N
     assert np.trace(counts.sum(axis=0)) == right
 
 
+def told_inside(runs: list[Run], inner: list[list[float]]) -> dict[int, Run]:
+    """Put other scores among training speakers ``(fold, layer)`` into runs."""
+    out = {}
+    for layer, run in enumerate(runs):
+        record = copy.deepcopy(dict(run.record))
+        for fold, values in zip(record["folds"], inner, strict=True):
+            fold["learnt"]["layer_uar"] = [values[layer]]
+        out[layer] = Run(run.folder, record)
+    return out
+
+
+def test_training_speakers_choose_whatever_the_test_speakers_say(
+    runs: list[Run],
+) -> None:
+    inner = [
+        [0.9, 0.5, 0.5],
+        [0.5, 0.9, 0.5],
+        [0.7, 0.7, 0.2],  # of equal layers the lower
+        [0.2, 0.7, 0.7],
+        [0.5, 0.5, 0.5],
+    ]
+
+    found = layer_study.study(told_inside(runs, inner))
+
+    assert found.best_on_test == 2
+    assert found.chosen == {0: 0, 1: 1, 2: 0, 3: 1, 4: 0}
+    np.testing.assert_array_equal(found.inner, inner)
+    assert found.flattery == found.uar[2].value - found.nested.value > 0.1
+
+
+def test_variants_have_no_part_in_the_nested_choice(runs: list[Run]) -> None:
+    by_layer = {n: Run(run.folder, run.record) for n, run in enumerate(runs)}
+    for run in by_layer.values():
+        run.predictions.loc[::4, "variant"] = "degrade:noise#1"
+
+    _, counts = layer_study._nested(by_layer, dict.fromkeys(range(5), 2))
+
+    plain = (by_layer[2].predictions["variant"] == "").to_numpy()
+    assert counts.sum() == plain.sum() < len(plain)
+    assert np.trace(counts.sum(axis=0)) == np.trace(score_run(by_layer[2]).confusion)
+
+
 def test_learnt_weights_stand_beside(cache: Cache, runs: list[Run]) -> None:
     question = asked(cache)
     fingerprint = question.view.spec("states").fingerprint
@@ -104,6 +147,7 @@ def test_learnt_weights_stand_beside(cache: Cache, runs: list[Run]) -> None:
             {"name": "states", "reference": "states", "fingerprint": fingerprint}
         ],
         "labels": runs[0].record["labels"],
+        "folds_hash": runs[0].record["folds_hash"],
     }
     folder = runs[0].folder.parent.parent / "weighted"
     weighted = [
@@ -120,6 +164,38 @@ def test_learnt_weights_stand_beside(cache: Cache, runs: list[Run]) -> None:
     shown = text(found)
     assert "weight in vgg" in shown
     assert "0.333" in shown
+
+
+@pytest.mark.parametrize("other", ["folds", "part"])
+def test_weights_of_another_question_are_left_out(
+    cache: Cache, runs: list[Run], tmp_path: Path, other: str
+) -> None:
+    fingerprint = asked(cache).view.spec("states").fingerprint
+    more = {
+        "features": [
+            {"name": "states", "reference": "states", "fingerprint": fingerprint}
+        ],
+        "labels": runs[0].record["labels"],
+        "folds_hash": runs[0].record["folds_hash"] if other == "part" else "others",
+        "partial": other == "part",
+    }
+    run = make_run(tmp_path, model="vgg", corpus="toy", labels=LABELS, more=more)
+
+    (found,) = layer_study.studies([weighing(run), *runs])
+
+    assert not found.weights
+
+
+def test_nested_choice_without_known_speakers_has_no_interval(runs: list[Run]) -> None:
+    by_layer = {n: Run(run.folder, run.record) for n, run in enumerate(runs)}
+    for run in by_layer.values():
+        run.predictions.loc[::9, "speaker"] = ""
+
+    found = layer_study.study(by_layer)
+
+    assert np.isnan(found.nested.low)
+    assert found.nested.n_speakers == found.uar[0].n_speakers == 10
+    assert "no speaker is known of" in found.nested.note
 
 
 def weighing(run: Run) -> Run:

@@ -97,6 +97,25 @@ def test_both_are_runs_and_the_summed_one_says_so(cache: Cache, tmp_path: Path) 
     assert score_run(learnt).uar != score_run(summed).uar
 
 
+def test_votes_are_merged_as_labels_are(tmp_path: Path) -> None:
+    frame = synthetic.rows(10, votes=True)
+    folder = tmp_path / "cache"
+    made = synthetic.make_cache(folder, frame)
+    told = made.manifest("toy")
+    told.rows["vote:calm"] = told.rows["vote:neutral"] / 4
+    told.rows["vote:neutral"] *= 3 / 4
+    with made.lock():
+        made.put_manifest(told)
+
+    ((_, summed),) = pairs(Cache(folder), tmp_path / "runs")
+
+    votes = summed.predictions.set_index("id").loc[frame["id"]]
+    assert {c for c in votes if c.startswith("vote:")} >= {"vote:neutral", "vote:sad"}
+    assert "vote:calm" not in votes
+    np.testing.assert_allclose(votes["vote:neutral"], frame["vote:neutral"])
+    assert summed.thresholds is None
+
+
 def test_again_is_the_same_run_made_anew(cache: Cache, tmp_path: Path) -> None:
     ((_, first),) = pairs(cache, tmp_path)
     stamp = (first.folder / "run.json").stat().st_mtime_ns
@@ -135,3 +154,20 @@ def test_command_compares_in_pairs(
     assert "learnt merged against summed afterwards: UAR" in said
     assert "smallest true difference seen with 80 % power" in said
     assert "probabilities of merged labels summed" in said
+    assert "merges no labels" not in said
+
+
+def test_map_that_merges_nothing_here_is_said(
+    toy_cache: Cache, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser()
+    MERGING.add_arguments(parser)
+    words = "--model prior --into merge-calm --protocol speakers-5fold"
+    folders = ["--cache", str(toy_cache.folder), "--runs", str(tmp_path)]
+
+    assert MERGING.run(parser.parse_args([*words.split(), *folders])) == 0
+
+    said = "".join(capsys.readouterr())
+    assert "label map merge-calm merges no labels that toy has" in said

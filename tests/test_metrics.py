@@ -172,3 +172,12 @@ def test_votes_of_a_run_stand_in_the_order_of_its_labels(tmp_path: Path) -> None
 
     assert votes is not None
     assert votes[0].tolist() == [0.25, 0.75, 0.0]
+
+
+def test_what_has_no_probabilities_does_not_count() -> None:
+    told = np.array([[0.9, 0.1], [np.nan, np.nan], [0.2, 0.8]])
+
+    scores = score(["a", "a", "b"], told, ("a", "b"))
+
+    assert scores.n == 2
+    assert scores.uar == 1

@@ -259,7 +259,7 @@ def test_the_table_sorts_and_turns_its_pages(visit: Any) -> None:
     page.get_by_label("Show", exact=True).select_option("all")
     page.get_by_role("button", name="Utterance", exact=True).click()
     first = cells(page, 1)
-    page.get_by_role("button", name="On", exact=True).click()
+    page.get_by_role("button", name="Next", exact=True).click()
     second = cells(page, 1)
     assert first + second == sorted(first + second)
     assert len({*first, *second}) == 100

@@ -188,7 +188,8 @@ def test_the_first_screen_says_what_can_be_told_apart(tmp_path: Path) -> None:
     assert second["model"] in told["Cannot tell"]
     assert told["Worse than it"] == "prior · egemaps"
     assert "not every fold" in told["Not compared"]
-    assert "Holm over 2" in told["How sure"]
+    assert "Holm over 3 pairs, each row with each other" in told["How sure"]
+    assert {r["paired"].family for r in group["rows"] if r["paired"]} == {3}
     assert "Which of 4 heads best tells 8 emotions" in group["asked"]
     assert "cannot tell" in group["picture"]
 
@@ -196,12 +197,16 @@ def test_the_first_screen_says_what_can_be_told_apart(tmp_path: Path) -> None:
 def test_a_named_baseline_is_what_others_are_compared_with(tmp_path: Path) -> None:
     runs = [
         make_run(tmp_path, model="svm", strength=3),
+        make_run(tmp_path, model="mlp", strength=2.9),
         make_run(tmp_path, model="prior", strength=0),
     ]
     (group,) = grouped(runs, "prior")
 
-    assert [r["verdict"] for r in group["rows"]] == ["better", REFERENCE]
-    assert dict(group["told"])["Better than prior · egemaps"] == "svm · egemaps"
+    assert [r["verdict"] for r in group["rows"]] == ["better", "better", REFERENCE]
+    assert "Holm over 2 pairs at 0.05" in dict(group["told"])["How sure"]
+    assert dict(group["told"])["Better than prior · egemaps"] == (
+        "svm · egemaps, mlp · egemaps"
+    )
 
 
 def test_few_speakers_are_shown_and_have_no_interval(tmp_path: Path) -> None:
@@ -332,7 +337,7 @@ AUDIT: dict[str, Any] = {
     "id": "audit-of-svm",
     "model": "svm",
     "corpus": "ravdess",
-    "features": [{"name": EVIL}],
+    "features": [f"{EVIL}@0123456789ab"],
     "untrained": True,
     "labels": {"name": "ravdess8", "labels": ["a", "b"]},
     "protocol": {"name": "loso", "title": "", "breaks": [], "n_folds": 24},
@@ -395,7 +400,8 @@ def test_exports_are_drawn_and_name_their_commands(tmp_path: Path) -> None:
     made = {p.name: p for p in (tmp_path / "out").iterdir()}
     assert len(made) == n
     kinds = {name.partition("-")[0] for name in made if name.endswith(".svg")}
-    assert kinds == {"ranking", "confusion", "certainty", "training", "audit"}
+    drawn = {"ranking", "confusion", "certainty", "training", "audit", "speakers"}
+    assert kinds == drawn
     for name, path in made.items():
         if name.endswith(".svg"):
             assert name.replace(".svg", ".pdf") in made

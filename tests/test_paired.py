@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from contracts.errors import RunError
+from evaluation._bootstrap import _weights
 from evaluation._paired_text import notes, sentence, systems_text
 from evaluation._permutation import draws_for, exact_sums, parts, smallest_p, swap_test
 from evaluation._power import shares, visible_difference
 from evaluation.confusions import score_of
 from evaluation.generated_pair import generated_pair
 from evaluation.metrics import score_run
-from evaluation.paired import compare, holm, mcnemar
+from evaluation.paired import among, compare, holm, mcnemar
 from evaluation.systems import (
     System,
     but_for_the_seed,
@@ -221,10 +222,124 @@ def test_the_family_is_each_against_the_baseline_unless_all_pairs_are_asked() ->
     assert same.p_holm >= each[0].p_holm
 
 
+def test_the_best_of_several_is_compared_in_the_family_of_all_pairs() -> None:
+    systems = [drawn(np.full(12, 0.5 + i / 20), f"s{i}", i) for i in (5, 0, 1, 2, 3)]
+
+    chosen = compare(systems, family=among(5))
+    every = compare(systems, all_pairs=True)
+
+    assert among(5) == 10
+    whole = {pair.first: pair for pair in every if pair.second == "s5"}
+    for pair in chosen:
+        assert (pair.family, pair.test.p) == (10, whole[pair.first].test.p)
+        assert pair.visible == pytest.approx(whole[pair.first].visible)
+        assert pair.p_holm >= whole[pair.first].p_holm
+    with pytest.raises(ValueError, match="expected a family of 4 or more, got 3"):
+        compare(systems, family=3)
+
+
+def test_a_family_larger_than_what_is_compared_is_given_its_draws(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("evaluation._permutation.EXACT_SUMS", 4)
+    systems = [drawn(np.full(9, 0.6), f"s{i}", i) for i in range(3)]
+
+    pairs = compare(systems, family=30)
+
+    assert {pair.test.n_draws for pair in pairs} == {60_000}
+
+
+@given(
+    st.lists(st.floats(0.0001, 1), min_size=3, max_size=12),
+    st.lists(st.booleans(), min_size=12, max_size=12),
+)
+def test_part_of_a_family_is_never_surer_than_the_whole(
+    ps: list[float], kept: list[bool]
+) -> None:
+    keep = [i for i in range(len(ps)) if kept[i]]
+    whole = holm(ps)
+
+    part = holm([ps[i] for i in keep], len(ps))
+
+    assert all(p >= whole[i] - 1e-12 for i, p in zip(keep, part, strict=True))
+
+
+@pytest.mark.parametrize("n", [60, 61, 1_029, 1_200])
+def test_a_thousand_speakers_see_small_differences(n: int) -> None:
+    each = np.random.default_rng(0).normal(0, 1, n)
+
+    seen = visible_difference(each, 0.05)
+
+    wanted = stats.norm.isf(0.025) + stats.norm.isf(0.2)
+    assert seen / (math.sqrt(n) * each.std(ddof=1)) == pytest.approx(wanted, rel=0.03)
+
+
+def test_a_thousand_speakers_can_be_compared() -> None:
+    weak, strong = (drawn(np.full(1_100, a), str(a), per_label=1) for a in (0.5, 0.7))
+
+    (pair,) = compare([weak, strong])
+
+    assert pair.verdict == "better"
+    assert 0 < pair.visible < 0.1
+
+
+@pytest.mark.parametrize("metric", ["uar", "f1"])
+def test_swaps_and_resamples_are_drawn_once_for_a_family(
+    metric: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    systems = [drawn(np.full(40, 0.6), f"s{i}", i, per_label=1) for i in range(7)]
+    _weights.cache_clear()
+    seeded: list[Any] = []
+    real = np.random.default_rng
+
+    def noted(seed: Any) -> np.random.Generator:
+        seeded.append(seed)
+        return real(seed)
+
+    monkeypatch.setattr("numpy.random.default_rng", noted)
+
+    together = compare(systems, metric)
+
+    assert len(together) == 6
+    assert len(seeded) == 2
+
+
+def test_drawn_swaps_are_the_same_whatever_the_order_of_systems() -> None:
+    systems = [drawn(np.full(40, 0.6), f"s{i}", i, per_label=1) for i in range(4)]
+    seeds = [np.concatenate([s.guesses for s in systems[i:]]) for i in range(2)]
+    thirds = [
+        replace(s, guesses=np.concatenate([s.guesses, seeds[i % 2][:2]]))
+        for i, s in enumerate(systems)
+    ]
+
+    told = compare(thirds)
+    turned = compare([thirds[0], *thirds[:0:-1]])
+
+    assert {p.first: p.test for p in told} == {p.first: p.test for p in turned}
+
+
+def test_drawn_swaps_of_f1_come_near_the_exact_p(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pair = (
+        mean_counts(drawn(np.full(9, 0.7))),
+        mean_counts(drawn(np.full(9, 0.6), seed=1)),
+    )
+    exact = swap_test(*pair, "f1")
+    monkeypatch.setattr("evaluation._permutation.EXACT_TABLES", 4)
+
+    near = swap_test(*pair, "f1")
+
+    assert near.n_draws == 20_000
+    assert 0.05 < exact.p < 0.95
+    assert near.p == pytest.approx(exact.p, abs=4 * math.sqrt(0.25 / 20_000))
+
+
 def test_holm_worked_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.6, 0.9]) == [1.0, 1.0]
     assert holm([0.5]) == [0.5]
+    assert holm([0.01, 0.005], 4) == pytest.approx([0.03, 0.02])
 
 
 def test_mcnemar_is_the_exact_binomial_of_the_discordant() -> None:
@@ -279,6 +394,8 @@ def test_a_comparison_without_known_speakers_cannot_tell() -> None:
 
     assert (told.verdict, told.test.p) == ("cannot tell", 1)
     assert told.why == "no speaker is known of 4 utterances"
+    assert told.interval.n_speakers == 10
+    assert systems_text(pair, "uar").count("known of 4 utterances: no interval") == 2
     assert math.isnan(told.interval.low)
     assert math.isnan(told.visible)
 

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,14 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pipeline
+from contracts import labels as label_maps
 from contracts.cache import Cache
+from contracts.errors import ManifestError
 from contracts.manifest import complete
+from contracts.run import find_runs
 from contracts.view import View
 from evaluation import protocols
 from evaluation._published_protocols import EMOBOX, LUNA
+from evaluation.asking import question_text
 from evaluation.conformity import conformity, facts, few_speakers, of_run
 from evaluation.folds import Fold
 from evaluation.protocols import PROTOCOLS
+from evaluation.question import Question, ask
+from tests import synthetic
 from tests.runs import make_run
 
 # corpus -> speaker -> sex; session where the corpus has any
@@ -258,15 +265,162 @@ def test_whichever_actors_are_there_nothing_leaks(
 def test_conformity_tells_other_labels_and_other_seeds() -> None:
     plan = PROTOCOLS["pepino-ravdess"]
 
-    as_published = conformity(plan, "merge-calm", 1234)
-    other = conformity(plan, "ravdess8", 0)
+    as_published = conformity(plan, "merge-calm", [1234])
+    other = conformity(plan, "ravdess8", [0])
 
+    assert as_published.startswith(
+        "as published: the actors of each part; calm merged into neutral; 1 seed "
+        "(1234) of 123, 1234, 2345, 3456, 4567; differs: speech alone"
+    )
     assert "published with" not in as_published
     assert "none of" not in as_published
+    assert other.startswith("as published: the actors of each part; differs: ")
     assert "label map ravdess8, published with merge-calm" in other
     assert "seed 0 is none of the published 123, 1234, 2345, 3456, 4567" in other
-    assert other.startswith(as_published)
-    assert conformity(PROTOCOLS["loso"], "ravdess8", 3) == "no published protocol"
+    assert "; seeds 123, 1234, 2345, 3456, 4567; " in conformity(plan)
+    assert "seed 0, seed 1 are none" in conformity(plan, None, [0, 1, 123])
+    assert conformity(PROTOCOLS["loso"], "ravdess8", [3]) == "no published protocol"
+
+
+SIZES = {
+    "ravdess-luna5": 1440,
+    "emobox-ravdess6": 1440,
+    "superb-er": 5531,
+    "iemocap-10fold": 5531,
+    "emobox-iemocap5": 5531,
+    "emodb-loso": 535,
+    "emobox-savee4": 480,
+}
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_size_is_claimed_only_where_it_was_counted(name: str) -> None:
+    plan, size = PROTOCOLS[name], SIZES.get(name, 0)
+
+    def same(here: int | None) -> str:
+        return conformity(plan, plan.labels, (), here).partition("; differs: ")[0]
+
+    assert plan.n_utterances == size
+    assert (f"{size} utterances in the source" in same(None)) == bool(size)
+    if size:
+        assert same(size).endswith(f"; {size} utterances")
+        assert str(size) not in same(size - 1)
+        told = conformity(plan, plan.labels, (), size - 1)
+        assert f"; here {size - 1} of {size} utterances" in told
+        more = conformity(plan, plan.labels, (), size + 1)
+        assert f"; here {size + 1} utterances, the source has {size}" in more
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_classes_are_claimed_only_of_the_published_map(name: str) -> None:
+    plan = PROTOCOLS[name]
+    here = plan.n_utterances
+
+    as_published = conformity(plan, plan.labels, (), here)
+    other = conformity(plan, "common4", (), here)
+
+    assert plan.classes in as_published
+    assert "classes" not in other.partition("; differs: ")[0]
+    assert f"label map common4, published with {plan.labels}" in other
+
+
+def asked_of(corpus: str, **told: Any) -> Question:
+    """Ask of a corpus whose own label map is none of the protocols'."""
+    view = dataclasses.replace(
+        view_of(corpus), cards={corpus: {"label_map": "identity"}}
+    )
+    return ask(view, told.pop("labels", None), told.pop("protocol"), **told)
+
+
+def test_labels_are_the_protocols_unless_others_are_asked_for() -> None:
+    taken = asked_of("ravdess", protocol="pepino-ravdess")
+    other = asked_of("ravdess", protocol="pepino-ravdess", labels="ravdess8")
+    none = asked_of("ravdess", protocol="loso")
+    fine = asked_of("ravdess", protocol="pepino-ravdess", as_published=False)
+
+    names = [q.label_map.name for q in (taken, other, none, fine)]
+    assert names == ["merge-calm", "ravdess8", "identity", "identity"]
+    assert [q.labels_taken for q in (taken, other, none, fine)] == [True, *[False] * 3]
+    said = question_text(taken, "24 speakers", [123, 1234], True)
+    assert (
+        "taken from protocol pepino-ravdess: label map merge-calm (--labels asks for "
+        "another), seeds 123, 1234 (--seeds asks for others)"
+    ) in said
+    said = question_text(other, "24 speakers", [0])
+    assert "taken from" not in said
+    assert "label map ravdess8, published with merge-calm" in said
+    assert "seed 0 is none of the published" in said
+
+
+@pytest.mark.parametrize("name", [n for n, p in PROTOCOLS.items() if p.labels])
+def test_every_map_of_a_protocol_is_there_and_taken(name: str) -> None:
+    plan = PROTOCOLS[name]
+    view = view_of(plan.corpus)
+    of_file = plan.labels in {p.stem for p in label_maps.FOLDER.glob("*.toml")}
+    known = label_maps.load(plan.labels).labels if of_file else LABELS
+    view = dataclasses.replace(
+        view,
+        manifest=view.manifest.assign(label=known[0]),
+        cards={plan.corpus: {"label_map": "common6"}},
+    )
+
+    assert ask(view, None, name).label_map.name == plan.labels
+
+
+def test_a_question_says_how_many_utterances_are_here() -> None:
+    question = asked_of("ravdess", protocol="ravdess-luna5")
+
+    said = question_text(question, "24 speakers")
+
+    assert question.n_utterances == 192
+    assert "here 192 of 1440 utterances" in said
+
+
+def test_a_protocol_for_another_corpus_is_refused_before_its_map() -> None:
+    with pytest.raises(ManifestError, match="superb-er is for corpus iemocap, got rav"):
+        asked_of("ravdess", protocol="superb-er")
+
+
+def test_no_fold_at_all_is_refused() -> None:
+    none = dataclasses.replace(PROTOCOLS["loso"], split=lambda _: iter(()))
+
+    with pytest.raises(
+        ManifestError, match=r"makes no fold of ravdess: .*--labels MAP"
+    ):
+        asked_of("ravdess", protocol=none)
+
+
+@pytest.mark.parametrize(
+    ("words", "seeds"),
+    [
+        (["--protocol", "pepino-ravdess"], [123, 1234, 2345, 3456, 4567]),
+        (["--protocol", "pepino-ravdess", "--seeds", "2"], [2]),
+        (["--protocol", "loso"], [0]),
+    ],
+    ids=str,
+)
+def test_fit_takes_labels_and_seeds_of_the_protocol(
+    words: list[str],
+    seeds: list[int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spoken = synthetic.rows(24, 1, corpus="ravdess")
+    told = synthetic.make_cache(tmp_path / "cache", spoken, corpus="ravdess")
+    asked = ["fit", "--model", "prior", "--cache", told.folder, *words]
+
+    assert pipeline.main([str(w) for w in (*asked, "--runs", tmp_path / "runs")]) == 0
+
+    said = capsys.readouterr().out
+    found, _ = find_runs(tmp_path / "runs")
+    assert sorted(run.record["seed"] for run in found) == seeds
+    is_taken = "pepino-ravdess" in words
+    labels = {run.record["labels"]["name"] for run in found}
+    assert labels == {"merge-calm" if is_taken else "identity"}
+    assert ("taken from protocol pepino-ravdess: label map merge-calm" in said) == (
+        is_taken
+    )
+    assert ("seeds 123, 1234, 2345, 3456, 4567 (--seeds" in said) == (len(seeds) == 5)
 
 
 @pytest.mark.parametrize("name", [n for n, p in PROTOCOLS.items() if p.citation])
@@ -302,7 +456,10 @@ def test_a_run_without_conformity_gets_the_line_it_would_have(tmp_path: Path) ->
     told = of_run(old, PROTOCOLS)
 
     speakers = [f"ravdess/{i}" for i in range(4)]
-    assert told == facts(plan, "ravdess8", 0, speakers)
+    n = old.record["manifest"]["n_utterances"]
+    assert told == facts(plan, "ravdess8", 0, speakers, n)
+    luna = make_run(tmp_path / "d", protocol="ravdess-luna5", n_speakers=4)
+    assert f"here {n} of 1440 utterances" in of_run(luna, PROTOCOLS)["line"]
     assert told["cautions"][0].startswith("ravdess has 4 speakers")
     assert of_run(new, PROTOCOLS) == kept
     assert of_run(own, PROTOCOLS) == {"line": "", "cautions": []}

@@ -13,6 +13,7 @@ from contracts.labels import LabelMap
 from contracts.view import View
 from evaluation.settings import head_class
 from models import _frames
+from models._frames import FrameHead
 from models._normalisation import norm_of_speakers
 from models._resident import Resident, n_bytes, resident
 from tests.synthetic import LABELS, make_cache, rows
@@ -93,3 +94,16 @@ def test_more_than_half_of_the_free_memory_is_not_kept(
         told = free, 10 * free
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _, told=told: told)
         assert (resident(view, *asked, gpu) is not None) == is_kept
+
+
+def test_spectrograms_are_standardised_where_they_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    maps, lengths = torch.empty(2, 1, 9, 8, device="meta"), torch.tensor([9, 4])
+    monkeypatch.setattr(FrameHead, "reader", lambda *_: lambda _: (maps, lengths))
+    view: Any = None
+
+    out, _ = head_class("cnn_logmel")().reader(view)([0, 1])
+
+    assert out.device.type == "meta"
+    assert out.shape == maps.shape

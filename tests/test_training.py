@@ -1,6 +1,7 @@
 """What torch heads share: losses, order, silencing, normalisation, the loop."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -422,3 +423,20 @@ def test_several_seeds_and_views_share_no_state(view: View) -> None:
     again = head_of(seed=1).fit(train, dev).predict_proba(dev)
 
     np.testing.assert_array_equal(again, expected)
+
+
+def test_variants_do_not_move_their_speakers_norm(view: View) -> None:
+    frame = view.manifest.copy()
+    is_variant = np.arange(len(frame)) % 3 == 0
+    frame["variant"] = np.where(is_variant, "degrade:noise#0", "")
+    mixed = replace(view, manifest=frame)
+    plain = mixed.take(~is_variant)
+
+    told = norm_of_speakers(mixed, "wav2vec2", [1], {})
+    alone = norm_of_speakers(plain, "wav2vec2", [1], {})
+
+    for speaker in set(view.speakers):
+        ours = told.group[list(mixed.speakers).index(speaker)]
+        theirs = alone.group[list(plain.speakers).index(speaker)]
+        torch.testing.assert_close(told.mean[ours], alone.mean[theirs])
+        torch.testing.assert_close(told.scale[ours], alone.scale[theirs])

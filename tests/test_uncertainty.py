@@ -11,10 +11,11 @@ from sklearn import metrics as oracle
 
 from contracts.errors import RunError
 from evaluation._bootstrap import N_RESAMPLES
-from evaluation.confusions import f1_of, recall_of, score_of, war_of
+from evaluation.confusions import f1_of, of_nobody, recall_of, score_of, war_of
 from evaluation.metrics import per_group, score_run
 from evaluation.spread import spread
 from evaluation.uncertainty import (
+    difference,
     drawn_by,
     interval,
     intervals,
@@ -134,6 +135,43 @@ def test_below_eight_speakers_there_is_a_note_and_each_speaker() -> None:
     assert not np.isnan(interval(counts_of(8)).low)
 
 
+def test_counts_of_nobody_allow_no_interval() -> None:
+    counts = counts_of(10)
+    names = ["", *(f"s{i}" for i in range(9))]
+
+    one = interval(np.stack([counts, counts]), speakers=names)
+    other = counts_of(10, seed=1).astype(float)
+    apart = difference(counts.astype(float), other, "uar", names)
+
+    assert one.value == pytest.approx(interval(counts).value)
+    assert np.isnan([one.low, one.high, apart.low, apart.high]).all()
+    assert one.n_speakers == apart.n_speakers == 9
+    n = int(counts[0].sum())
+    assert one.note == f"no speaker is known of {n} utterances: no interval"
+    assert f"of {2 * n} utterances" in apart.note
+    assert interval(counts[1:], speakers=names[1:]) == interval(counts[1:])
+
+
+def test_seeds_that_tested_nobody_once_in_a_while_are_counted() -> None:
+    counts = counts_of(10).astype(float)
+    counts[0] = 0
+    counts[0, 0, 0] = 1 / 3  # one utterance, tested by one seed of three
+
+    assert of_nobody(["", *"abcdefghi"], counts) == 1
+    assert of_nobody([*"abcdefghij"], counts) == 0
+
+
+def test_equal_data_are_drawn_once_and_nobody_can_change_them() -> None:
+    counts = counts_of(9)
+
+    weights = speaker_weights(9, counts)
+
+    assert speaker_weights(9, counts) is weights
+    assert speaker_weights(9, counts + 1) is not weights
+    with pytest.raises(ValueError, match="read-only"):
+        weights[0, 0] = 9
+
+
 def test_a_resample_that_lacks_a_label_is_scored_on_the_others_and_counted() -> None:
     counts = np.zeros((9, 3, 3), np.int64)
     counts[:, 0, 0] = counts[:, 1, 1] = 4
@@ -185,6 +223,17 @@ def test_seeds_are_averaged_inside_each_resample() -> None:
     assert (both.low, both.high) == pytest.approx(
         tuple(limits(np.mean(draws, axis=0), 12))
     )
+
+
+def test_f1_of_seeds_is_a_mean_and_not_that_of_their_sum() -> None:
+    seeds = np.stack([counts_of(9), counts_of(9, seed=5)])
+    mean = f1_of(seeds.sum(axis=1)).mean()
+
+    assert interval(seeds, "f1").value == pytest.approx(mean)
+    assert f1_of(seeds.sum(axis=(0, 1))) != pytest.approx(mean, abs=1e-6)
+    each = f1_of(seeds).mean(axis=0)
+    assert list(per_speaker(seeds, "f1").values()) == pytest.approx(each.tolist())
+    assert f1_of(seeds.sum(axis=0)) != pytest.approx(each, abs=1e-6)
 
 
 def test_seeds_of_one_head_are_read_as_one(tmp_path: Path) -> None:

@@ -35,9 +35,24 @@ def choose(texts: Sequence[str], folder: Path) -> list[list[Run]]:
             wrong.append(f"{text!r} names no run")
         out.append([chosen[name] for name in sorted(chosen)])
     if wrong:
-        msg = f"{'; '.join(wrong)}. See: python pipeline.py runs --runs {folder}"
+        told = "; ".join(dict.fromkeys(wrong))
+        msg = f"{told}. See: python pipeline.py runs --runs {folder}"
         raise RunError(msg)
     return out
+
+
+def the_run(text: str, folder: Path) -> Run:
+    """Find one run by its name or a beginning that only it has.
+
+    Raises:
+        RunError: if there is none, or more than one
+    """
+    (found,) = choose([text], folder)
+    if len(found) > 1:
+        names = listing(run.run_id for run in found)
+        msg = f"{text!r} names {len(found)} runs, expected one of: {names}"
+        raise RunError(msg)
+    return found[0]
 
 
 def _begin_with(piece: str, runs: Iterable[Run]) -> list[Run]:
