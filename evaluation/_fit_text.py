@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from contracts.run import Run
-from evaluation.metrics import per_group, per_variant, score_run
-from evaluation.soft_labels import soft_scores_of
+from evaluation.measures.metrics import per_group, per_variant, score_run
+from evaluation.measures.soft_labels import soft_scores_of
 
 
 def result_text(run: Run) -> str:

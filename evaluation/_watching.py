@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from contracts.errors import RunError
 from contracts.run import Run, RunWriter
 from contracts.watching import listening
-from evaluation.metrics import per_group
+from evaluation.measures.metrics import per_group
 
 if TYPE_CHECKING:
     from contracts.view import View
-    from evaluation.folds import Fold
+    from evaluation.splits.folds import Fold
 
 SHOWN = ("train_loss", "dev_loss", "dev_uar")
 _INSTALL = "pip install -c constraints.txt -e '.[tensorboard]'"

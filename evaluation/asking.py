@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from contracts.command import cache_option, several
 from contracts.errors import EmocacheError, listing
 from contracts.terminal import count
-from evaluation._label_text import label_text
+from evaluation.labelling.text import label_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +70,7 @@ def question_text(
         seeds: those that are fitted; none: not told
         seeds_taken: whether nobody asked for them: they are the protocol's
     """
-    from evaluation.conformity import conformity, few_speakers
+    from evaluation.splits.conformity import conformity, few_speakers
 
     plan = question.protocol
     lines = [f"{summary}; protocol {plan.name}, {count(len(question.folds), 'fold')}"]

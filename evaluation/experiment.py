@@ -19,12 +19,12 @@ from contracts.run import (
 from contracts.terminal import progress, say
 from contracts.view import View
 from evaluation._fits import draws, fits
-from evaluation.conformity import facts
-from evaluation.folds import Fold, folds_hash
 from evaluation.prediction_rows import predicted
 from evaluation.question import Question
 from evaluation.search import Search, choose
 from evaluation.settings import needs_dev
+from evaluation.splits.conformity import facts
+from evaluation.splits.folds import Fold, folds_hash
 from evaluation.tempering import After, settle, tempered
 from evaluation.thresholds import refuse_voteless
 from evaluation.unheard import Unheard, prepared

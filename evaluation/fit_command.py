@@ -113,10 +113,10 @@ def fit(chosen: Namespace) -> int:
     from evaluation import experiment, search, settings
     from evaluation._fit_text import result_text
     from evaluation._watching import Board, watching
-    from evaluation.cross import only
     from evaluation.question import with_variants
     from evaluation.tempering import After
     from evaluation.thresholds import refuse_voteless
+    from evaluation.transfer.cross import only
 
     if not chosen.model:
         msg = "fit needs --model NAME. See: python pipeline.py list models"
@@ -191,8 +191,8 @@ def _corpora(chosen: Namespace, cache: Cache) -> list[str]:
 
 def _questions(chosen: Namespace, view: View) -> list[Question]:
     """Ask what is asked: one question, or one for each side of a matrix."""
-    from evaluation import cross
     from evaluation.question import ask
+    from evaluation.transfer import cross
 
     if chosen.train_corpus:
         sides = chosen.train_corpus, chosen.test_corpus

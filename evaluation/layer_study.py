@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from contracts.errors import RunError, listing
 from contracts.run import Run
 from evaluation import experiment, settings
-from evaluation.confusions import Counts, speaker_confusions
 from evaluation.question import Question
-from evaluation.uncertainty import Interval, interval
+from evaluation.statistics.confusions import Counts, speaker_confusions
+from evaluation.statistics.uncertainty import Interval, interval
 
 HEAD = "layer_probe"
 

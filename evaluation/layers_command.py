@@ -67,7 +67,7 @@ def layers(chosen: Namespace) -> int:
 
 def text(study: LayerStudy) -> str:
     """Lay out a study for the terminal."""
-    from evaluation._paired_text import points
+    from evaluation.statistics._paired_text import points
 
     weights = study.weights
     heads = ["layer", "UAR %", "95 % interval", "training speakers %", "taken in folds"]

@@ -22,8 +22,8 @@ def _list_arguments(parser: ArgumentParser) -> None:
 def list_plugins(chosen: Namespace) -> int:
     """List what there is to choose from, read from the plug-ins themselves."""
     from contracts import labels, plugins
-    from evaluation import protocols
-    from evaluation.conformity import conformity
+    from evaluation.splits import protocols
+    from evaluation.splits.conformity import conformity
 
     if chosen.kind == "protocols":
         rows = [

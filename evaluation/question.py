@@ -14,10 +14,10 @@ from contracts.cache import Cache
 from contracts.errors import CacheError, ManifestError, listing
 from contracts.labels import LabelMap
 from contracts.view import View
-from evaluation import protocols
-from evaluation._label_choice import choose_labels
-from evaluation.folds import Fold
-from evaluation.protocols import Protocol
+from evaluation.labelling.choice import choose_labels
+from evaluation.splits import protocols
+from evaluation.splits.folds import Fold
+from evaluation.splits.protocols import Protocol
 
 ALIKE = 0.8  # share of speakers' names from which on two corpora may be one
 

@@ -1,10 +1,10 @@
 """Settings of a head, chosen on training speakers alone.
 
 Within each fold, and never outside, every candidate is judged by grouped
-cross-validation over the fold's training speakers (``evaluation.inner``): each inner
-part is predicted by a head fitted on the others, the predictions are pooled, and the
-candidate with the highest UAR is taken, the first of equal ones. What was judged is
-kept at once, so that a killed search goes on where it stopped.
+cross-validation over the fold's training speakers (``evaluation.splits.inner``): each
+inner part is predicted by a head fitted on the others, the predictions are pooled, and
+the candidate with the highest UAR is taken, the first of equal ones. What was judged
+is kept at once, so that a killed search goes on where it stopped.
 """
 
 import ast
@@ -21,10 +21,10 @@ import numpy as np
 from contracts.errors import PluginError, RunError, listing
 from contracts.run import write_json
 from contracts.terminal import progress
-from evaluation import inner
-from evaluation.folds import Fold
-from evaluation.metrics import Scores, score
+from evaluation.measures.metrics import Scores, score
 from evaluation.settings import needs_dev, refuse_types, share, value
+from evaluation.splits import inner
+from evaluation.splits.folds import Fold
 
 KINDS = ("grid", "random", "optuna")
 Candidate = dict[str, Any]

@@ -1,7 +1,7 @@
 """One temperature and one threshold per fold, chosen on training speakers alone.
 
-What a temperature is, and how one is fitted, is in ``evaluation.temperature``; what a
-threshold is for, in ``evaluation.thresholds``; on whom they are chosen, in
+What a temperature is, and how one is fitted, is in ``evaluation.measures.temperature``;
+what a threshold is for, in ``evaluation.thresholds``; on whom they are chosen, in
 ``evaluation.unheard``. Where both are asked for, the temperature is fitted first, and
 the threshold is chosen on probabilities under it, as it is used on the test part. Both
 are chosen on the same speakers; the temperature is one number and bends little.
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.view import View
-from evaluation import inner
-from evaluation.temperature import FLOOR, apply_temperature, fit_temperature
+from evaluation.measures.temperature import FLOOR, apply_temperature, fit_temperature
+from evaluation.splits import inner
 from evaluation.thresholds import FACTS as OF_THRESHOLD
 from evaluation.thresholds import choose_threshold
 from evaluation.unheard import Unheard, judged

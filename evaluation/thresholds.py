@@ -11,12 +11,12 @@ annotators name. The votes' own 0.2 stays as it is.
 from collections.abc import Sequence
 
 from contracts.errors import RunError, listing
-from evaluation import inner
-from evaluation.folds import Fold
-from evaluation.protocols import originals
-from evaluation.rank_agreement import SEED_002, Values
+from evaluation.measures.rank_agreement import SEED_002, Values
+from evaluation.measures.vote_shares import exact_set, shares_of
+from evaluation.splits import inner
+from evaluation.splits.folds import Fold
+from evaluation.splits.protocols import originals
 from evaluation.unheard import votes_of
-from evaluation.vote_shares import exact_set, shares_of
 
 GRID = tuple(n / 100 for n in range(1, 61))  # above 0.5 a set has one class at most
 FACTS = {"parts": inner.PARTS, "grid": list(GRID), "by": "exact set"}

@@ -3,8 +3,8 @@
 A temperature or a threshold is chosen on it, before the test part is looked at:
 
 - a head that needs no development speakers is cross-fitted: the fold's training
-  speakers are parted (``evaluation.inner``), each part is judged by a head fitted on
-  the others, and all of these probabilities together are what is chosen on;
+  speakers are parted (``evaluation.splits.inner``), each part is judged by a head
+  fitted on the others, and all of these probabilities together are what is chosen on;
 - a head that stops by development speakers gives one half of them up. It never hears
   those. Where a grid is searched as well, its inner folds had all training speakers,
   these among them; the test part takes no part in either.
@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from contracts.errors import RunError
 from contracts.job import Job
 from contracts.view import View
-from evaluation import inner
 from evaluation._fits import fits
-from evaluation.folds import Fold
-from evaluation.parting import sexes
-from evaluation.protocols import originals
 from evaluation.settings import needs_dev
+from evaluation.splits import inner
+from evaluation.splits.folds import Fold
+from evaluation.splits.parting import sexes
+from evaluation.splits.protocols import originals
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def audit_points(audit: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what is drawn, one entry per practice that came to a number.
 
     Args:
-        audit: what ``evaluation.audit_record.read_audits`` returns one of
+        audit: what ``evaluation.auditing.record.read_audits`` returns one of
 
     Returns:
         ``practice``, ``name`` (title, and ``optimistic`` where it is), ``kind``,

@@ -13,7 +13,7 @@ def audit_views(audits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Collect what the page shows of audits.
 
     Args:
-        audits: as ``evaluation.audit_record.read_audits`` returns them
+        audits: as ``evaluation.auditing.record.read_audits`` returns them
     """
     return [_view(told) for told in audits]
 

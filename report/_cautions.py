@@ -6,8 +6,8 @@ from typing import Any
 from contracts.errors import listing
 from contracts.run import Run
 from contracts.terminal import count
-from evaluation.conformity import OURS, of_run
-from evaluation.protocols import PROTOCOLS
+from evaluation.splits.conformity import OURS, of_run
+from evaluation.splits.protocols import PROTOCOLS
 
 FEW_SPEAKERS = 8
 

@@ -7,8 +7,8 @@ import numpy as np
 from markupsafe import Markup
 
 from contracts.run import Run
-from evaluation.calibration import Calibration, calibration_of
-from evaluation.selective import RiskCoverage, risk_coverage_of
+from evaluation.measures.calibration import Calibration, calibration_of
+from evaluation.measures.selective import RiskCoverage, risk_coverage_of
 from report._svg import box, drawing, line, mark, polyline, text
 from report._words import NOTHING, ends, percent, points
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from contracts.run import Run
-from evaluation.cross_matrix import Cell, matrix, trained_on
+from evaluation.transfer.cross_matrix import Cell, matrix, trained_on
 from report._corpus_plots import tone
 from report._run import anchor
 from report._words import ends

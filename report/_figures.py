@@ -13,10 +13,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from contracts.run import Run
-from evaluation.calibration import calibration_of
-from evaluation.metrics import score_run
-from evaluation.selective import risk_coverage_of
-from evaluation.uncertainty import Interval
+from evaluation.measures.calibration import calibration_of
+from evaluation.measures.metrics import score_run
+from evaluation.measures.selective import risk_coverage_of
+from evaluation.statistics.uncertainty import Interval
 from report._scores import part_scores
 from report._svg import clip
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from contracts.run import Run
 from contracts.terminal import count
-from evaluation.uncertainty import MIN_SPEAKERS, per_speaker
+from evaluation.statistics.uncertainty import MIN_SPEAKERS, per_speaker
 from report._cautions import careful
 from report._ranking import ranking, row_name
 from report._scores import has_other_speakers

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from contracts.run import Run
-from evaluation.metrics import Scores, score_run
+from evaluation.measures.metrics import Scores, score_run
 from report._scores import fold_scores
 from report.results import feature_name
 

@@ -7,9 +7,9 @@ from typing import Any
 from contracts import plugins
 from contracts.published import Published
 from contracts.run import Run
-from evaluation import published_rows
-from evaluation.published_rows import METRICS, Row
-from evaluation.reproduce import Ours, ours
+from evaluation.reproducing import published_rows
+from evaluation.reproducing.published_rows import METRICS, Row
+from evaluation.reproducing.reproduce import Ours, ours
 from report._run import anchor
 from report._words import ends, percent
 

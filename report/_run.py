@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts.run import Run
-from evaluation.metrics import Scores, score_run
-from evaluation.uncertainty import RECALL, Interval, intervals
+from evaluation.measures.metrics import Scores, score_run
+from evaluation.statistics.uncertainty import RECALL, Interval, intervals
 from report._certainty import certainty
 from report._corpus_plots import tone
 from report._curves import curves

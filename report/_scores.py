@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 
 from contracts.run import Run
-from evaluation.metrics import Scores, score
+from evaluation.measures.metrics import Scores, score
 
 
 def part_scores(run: Run, column: str) -> dict[str, Scores]:

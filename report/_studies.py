@@ -7,9 +7,9 @@ from typing import Any
 from markupsafe import Markup
 
 from contracts.run import Run
-from evaluation.gaps import all_gaps, robustness
 from evaluation.layer_study import LayerStudy, studies
-from evaluation.uncertainty import Interval
+from evaluation.measures.gaps import all_gaps, robustness
+from evaluation.statistics.uncertainty import Interval
 from report._svg import box, drawing, line, mark, polyline, text, ticks
 from report._words import NOTHING, ends, percent
 

@@ -7,7 +7,7 @@ from typing import Any
 from contracts.errors import RunError, listing
 from contracts.run import Run
 from contracts.terminal import count
-from evaluation.paired import (
+from evaluation.statistics.paired import (
     ALPHA,
     BETTER,
     UNKNOWN,
@@ -16,7 +16,7 @@ from evaluation.paired import (
     among,
     compare,
 )
-from evaluation.systems import System, of_runs, refuse_unlike
+from evaluation.statistics.systems import System, of_runs, refuse_unlike
 from report._words import points
 
 REFERENCE = "reference"

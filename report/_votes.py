@@ -4,10 +4,14 @@ import math
 from typing import Any
 
 from contracts.run import Run
-from evaluation.annotators import annotators_of
-from evaluation.metrics import top_k_of
-from evaluation.soft_labels import SoftScores, soft_scores_of, tau_by_entropy_of
-from evaluation.traits import traits_of
+from evaluation.measures.annotators import annotators_of
+from evaluation.measures.metrics import top_k_of
+from evaluation.measures.soft_labels import (
+    SoftScores,
+    soft_scores_of,
+    tau_by_entropy_of,
+)
+from evaluation.measures.traits import traits_of
 from report._svg import box, drawing, line, mark, polyline, text
 from report._words import NOTHING, percent
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from evaluation.uncertainty import Interval
+from evaluation.statistics.uncertainty import Interval
 
 NOTHING = "–"
 

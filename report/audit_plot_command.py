@@ -54,7 +54,7 @@ def _choose(runs: Path, wanted: str | None) -> dict[str, Any]:
     Raises:
         RunError: if there is none of this name, or several and none was asked for
     """
-    from evaluation.audit_record import read_audits
+    from evaluation.auditing.record import read_audits
 
     by_id = {told["id"]: told for told in read_audits(runs)}
     if not by_id:

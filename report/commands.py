@@ -91,7 +91,7 @@ def _asked(chosen: Namespace) -> Asked:
     Raises:
         RunError: if it cannot be had
     """
-    from evaluation.audit_record import read_audits
+    from evaluation.auditing.record import read_audits
     from report.page import Asked
 
     if chosen.audio < 0:

@@ -8,9 +8,9 @@ from typing import Any
 
 from contracts.errors import RunError
 from contracts.run import Run, command
-from evaluation.gaps import robustness
 from evaluation.layer_study import LayerStudy, studies
-from evaluation.metrics import score_run
+from evaluation.measures.gaps import robustness
+from evaluation.measures.metrics import score_run
 from report import _tables
 from report._audit_plot import audit_points
 from report._audits import audit_views
@@ -80,7 +80,7 @@ def export(
 
     Args:
         runs: finished runs
-        audits: as ``evaluation.audit_record.read_audits`` returns them
+        audits: as ``evaluation.auditing.record.read_audits`` returns them
         folder: where to
         rows: what ``results`` made of the runs
         baseline: as for the page

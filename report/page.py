@@ -33,7 +33,7 @@ class Asked:
 
     Attributes:
         baseline: head or run that each row is compared with; empty: the best one
-        audits: as ``evaluation.audit_record.read_audits`` returns them
+        audits: as ``evaluation.auditing.record.read_audits`` returns them
         cache: where maps of features are read from; None: no maps
         method: ``pca`` or ``umap``, of the maps
         n_audio: errors to embed a player for

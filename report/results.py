@@ -12,9 +12,9 @@ from typing import Any
 from contracts.errors import RunError
 from contracts.run import Run
 from contracts.terminal import table
-from evaluation.metrics import per_variant, score_run
-from evaluation.systems import but_for_the_seed
-from evaluation.uncertainty import Interval, intervals
+from evaluation.measures.metrics import per_variant, score_run
+from evaluation.statistics.systems import but_for_the_seed
+from evaluation.statistics.uncertainty import Interval, intervals
 from report._scores import deviation, fold_scores, lacking, test_speakers
 from report._words import NOTHING, ends, percent, spread, told
 

@@ -50,7 +50,7 @@ def _predict_arguments(parser: ArgumentParser) -> None:
 
 def predict(chosen: Namespace) -> int:
     """Predict new audio with the models of a run."""
-    from evaluation.run_choice import the_run
+    from evaluation.statistics.run_choice import the_run
     from serve.predict import find_audio, in_original_labels
     from serve.predict import predict as predict_files
 

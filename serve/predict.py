@@ -26,7 +26,7 @@ from contracts.manifest import Leftover, Manifest, Utterance, complete
 from contracts.run import Run
 from contracts.view import View
 from corpora._files import AUDIO, VIDEO, walk
-from evaluation.elsewhere import heads
+from evaluation.transfer.elsewhere import heads
 from extract import _engine, _hearing, _scan
 
 NAME = "predict"

@@ -20,13 +20,13 @@ from contracts.errors import PluginError, RunError
 from contracts.feature import Block, FeatureSpec
 from contracts.run import find_runs
 from contracts.view import View
-from evaluation import _audit_views as views
-from evaluation._audit_scores import difference, score
-from evaluation._audit_text import audit_text
-from evaluation._audit_work import COLUMNS, Case, Outcome, Skipped, in_random_parts
-from evaluation.audit import PRACTICES, audit, with_counterparts
-from evaluation.audit_command import AUDIT
-from evaluation.audit_record import facts, read_audits, save
+from evaluation.auditing import _views as views
+from evaluation.auditing._scores import difference, score
+from evaluation.auditing._text import audit_text
+from evaluation.auditing._work import COLUMNS, Case, Outcome, Skipped, in_random_parts
+from evaluation.auditing.audit import PRACTICES, audit, with_counterparts
+from evaluation.auditing.audit_command import AUDIT
+from evaluation.auditing.record import facts, read_audits, save
 from evaluation.question import Question, ask, with_variants
 from evaluation.settings import head_class
 from models.logistic_regression import Head as LogisticRegression

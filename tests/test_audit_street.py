@@ -12,8 +12,8 @@ from jsonargparse import ArgumentParser
 import pipeline
 from contracts.cache import Cache
 from contracts.errors import RunError
-from evaluation.audit import PRACTICES
-from evaluation.audit_record import FOLDER, read_audits
+from evaluation.auditing.audit import PRACTICES
+from evaluation.auditing.record import FOLDER, read_audits
 from report.audit_plot_command import AUDIT_PLOT
 from tests.synthetic import make_cache, rows
 from tests.test_extract import corpus

@@ -11,29 +11,29 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from contracts.errors import RunError
-from evaluation.calibration import (
+from evaluation.measures.calibration import (
     brier,
     calibration,
     calibration_of,
     error_interval,
     nll,
 )
-from evaluation.metrics import Answers
-from evaluation.reliability import (
+from evaluation.measures.metrics import Answers
+from evaluation.measures.reliability import (
     BINS,
     confidences,
     equal_mass_bins,
     perfect_errors,
     reliability,
 )
-from evaluation.temperature import (
+from evaluation.measures.temperature import (
     FLOOR,
     RANGE,
     apply_temperature,
     cross_fitted_temperature,
     fit_temperature,
 )
-from evaluation.uncertainty import limits
+from evaluation.statistics.uncertainty import limits
 from tests.runs import make_run
 from tests.test_metrics import with_columns
 

@@ -15,10 +15,10 @@ from contracts.errors import CacheError, ExtractionError, ManifestError
 from contracts.extraction import Options
 from contracts.feature import Block, FeatureSpec
 from contracts.labels import LabelMap, load
-from evaluation import _label_names, checkpoints
-from evaluation.checkpoints import TRAINED_ON, UNKNOWN
-from evaluation.evaluate_command import EVALUATE
-from evaluation.metrics import score_run
+from evaluation.measures.metrics import score_run
+from evaluation.transfer import _label_names, checkpoints
+from evaluation.transfer.checkpoints import TRAINED_ON, UNKNOWN
+from evaluation.transfer.evaluate_command import EVALUATE
 from extract import audio_classifier
 from tests.synthetic import LABELS, make_cache, rows
 from tests.test_features import speech

@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser
 
 from contracts.errors import EmocacheError, RunError
 from contracts.run import Run
-from evaluation.compare_command import COMPARE
+from evaluation.statistics.compare_command import COMPARE
 from tests.runs import make_run
 
 

@@ -12,8 +12,8 @@ from contracts.cache import Cache
 from contracts.errors import EmocacheError, ManifestError
 from contracts.run import Run, find_runs
 from contracts.view import View
-from evaluation import cross, elsewhere
-from evaluation.metrics import score_run
+from evaluation.measures.metrics import score_run
+from evaluation.transfer import cross, elsewhere
 from tests import synthetic
 from tests.runs import make_run
 

@@ -12,11 +12,12 @@ import pytest
 from contracts.cache import Cache
 from contracts.errors import CacheError, ManifestError, RunError
 from contracts.run import Run, find_runs, read_run
-from evaluation import elsewhere, experiment, settings
-from evaluation._strangers import trained_speakers
-from evaluation.metrics import score_run
+from evaluation import experiment, settings
+from evaluation.measures.metrics import score_run
 from evaluation.question import ask
 from evaluation.tempering import After
+from evaluation.transfer import elsewhere
+from evaluation.transfer._strangers import trained_speakers
 from tests import synthetic
 
 RENAMED = {"neutral": "calm", "happy": "joy", "sad": "sad", "angry": "angry"}

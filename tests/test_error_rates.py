@@ -11,13 +11,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from evaluation._bootstrap import resampled
-from evaluation._permutation import parts, smallest_p, swap_test, swap_tests
-from evaluation._power import visible_difference
-from evaluation.confusions import uar_of
-from evaluation.generated_pair import generated_pair
-from evaluation.paired import ALPHA, among, compare, holm
-from evaluation.uncertainty import difference, interval
+from evaluation.statistics._bootstrap import resampled
+from evaluation.statistics._permutation import parts, smallest_p, swap_test, swap_tests
+from evaluation.statistics._power import visible_difference
+from evaluation.statistics.confusions import uar_of
+from evaluation.statistics.generated_pair import generated_pair
+from evaluation.statistics.paired import ALPHA, among, compare, holm
+from evaluation.statistics.uncertainty import difference, interval
 
 pytestmark = pytest.mark.slow
 
@@ -87,8 +87,8 @@ def test_false_positives_are_as_rare_as_claimed_and_mcnemar_s_are_not(
 def test_false_positives_of_drawn_swaps_are_as_rare(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("evaluation._permutation.EXACT_SUMS", 4)
-    monkeypatch.setattr("evaluation._permutation._LEAST_DRAWS", 1_000)
+    monkeypatch.setattr("evaluation.statistics._permutation.EXACT_SUMS", 4)
+    monkeypatch.setattr("evaluation.statistics._permutation._LEAST_DRAWS", 1_000)
     rng = np.random.default_rng(0)
     n, found = 1_500, {"uar": 0, "f1": 0}
     for _ in range(n):

@@ -13,7 +13,7 @@ from contracts.errors import CacheError, ManifestError, PluginError, RunError
 from contracts.run import Run, RunWriter, find_runs, read_run
 from contracts.view import View
 from evaluation import _fits, experiment, settings
-from evaluation.metrics import score_run
+from evaluation.measures.metrics import score_run
 from evaluation.question import Question, choose_corpora
 from evaluation.question import ask as build_question
 from tests import synthetic

@@ -11,8 +11,8 @@ from contracts.cache import Cache
 from contracts.errors import ManifestError, PluginError
 from contracts.manifest import Manifest, card, complete
 from contracts.view import View
-from evaluation import protocols
-from evaluation.folds import Fold, table
+from evaluation.splits import protocols
+from evaluation.splits.folds import Fold, table
 from tests import synthetic
 
 

@@ -10,8 +10,8 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from contracts.errors import RunError
-from evaluation._foreign_text import predictions_text
-from evaluation.foreign_predictions import audit_predictions
+from evaluation.auditing._foreign_text import predictions_text
+from evaluation.auditing.foreign_predictions import audit_predictions
 
 LABELS = ("angry", "happy", "sad")
 Audit = Callable[[pd.DataFrame, pd.DataFrame], dict[str, Any]]

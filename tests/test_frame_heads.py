@@ -17,10 +17,10 @@ from contracts.labels import LabelMap
 from contracts.published import Published
 from contracts.view import View
 from evaluation.experiment import run_head
-from evaluation.metrics import score_run
+from evaluation.measures.metrics import score_run
+from evaluation.measures.traits import traits_of
 from evaluation.question import ask
 from evaluation.settings import head_class
-from evaluation.traits import traits_of
 from models._layers import WeightedLayers, attention, masked_mean
 from models.attention import Attention
 from models.bilstm_attention import BiLSTMAttention

@@ -9,10 +9,10 @@ import pytest
 
 from contracts.errors import RunError
 from contracts.run import Run, read_run
-from evaluation import gaps
-from evaluation._bootstrap import limits, resampled
-from evaluation.confusions import uar_of
-from evaluation.metrics import score
+from evaluation.measures import gaps
+from evaluation.measures.metrics import score
+from evaluation.statistics._bootstrap import limits, resampled
+from evaluation.statistics.confusions import uar_of
 from tests.runs import EIGHT, make_run
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.errors import RunError
 from contracts.run import Run, find_runs
-from evaluation.uncertainty import interval
+from evaluation.statistics.uncertainty import interval
 from report.results import results
 from serve.heads_command import HEADS
 from serve.heads_table import BEGIN, END, heads_table, put

@@ -14,18 +14,18 @@ from contracts.labels import LabelMap
 from contracts.manifest import Corpus, Manifest, card
 from contracts.run import read_run
 from evaluation import settings
-from evaluation._label_check import check, text
-from evaluation._label_choice import choose_labels
-from evaluation._label_suggestion import (
+from evaluation.labelling.check import check, text
+from evaluation.labelling.choice import choose_labels
+from evaluation.labelling.label_commands import _head_of
+from evaluation.labelling.suggestion import (
     as_map,
     development,
     pooled,
     propose,
     rank,
 )
-from evaluation._label_text import label_text
-from evaluation.label_commands import _head_of
-from evaluation.metrics import Scores
+from evaluation.labelling.text import label_text
+from evaluation.measures.metrics import Scores
 from evaluation.question import Question, ask
 from tests.synthetic import CORPUS, make_cache, rows
 

@@ -13,7 +13,7 @@ from contracts.feature import Block, FeatureSpec
 from contracts.run import Run
 from evaluation import experiment, layer_study, settings
 from evaluation.layers_command import LAYERS, text
-from evaluation.metrics import score_run
+from evaluation.measures.metrics import score_run
 from evaluation.question import Question, ask
 from tests.runs import make_run
 from tests.synthetic import LABELS, make_cache, rows

@@ -11,12 +11,13 @@ from contracts.cache import Cache
 from contracts.errors import ManifestError, RunError
 from contracts.labels import LabelMap, load
 from contracts.run import Run, find_runs
-from evaluation import merging, settings
-from evaluation.merging_command import MERGING
-from evaluation.metrics import score_run
-from evaluation.parting import Protocol
-from evaluation.protocols import get
+from evaluation import settings
+from evaluation.labelling import merging
+from evaluation.labelling.merging_command import MERGING
+from evaluation.measures.metrics import score_run
 from evaluation.question import Question, ask
+from evaluation.splits.parting import Protocol
+from evaluation.splits.protocols import get
 from tests import synthetic
 
 PAIR = LabelMap("pair", "sad and angry are one", ("neutral", "happy", "low"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from contracts.run import Run
-from evaluation.metrics import (
+from evaluation.measures.metrics import (
     answers,
     classes_before,
     score,

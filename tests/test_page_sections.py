@@ -13,9 +13,9 @@ import pytest
 import pipeline
 from contracts.run import Run, find_runs
 from evaluation import layer_study
-from evaluation.audit_record import read_audits
-from evaluation.gaps import all_gaps
-from evaluation.metrics import score_run
+from evaluation.auditing.record import read_audits
+from evaluation.measures.gaps import all_gaps
+from evaluation.measures.metrics import score_run
 from models._normalisation import TRANSDUCTIVE
 from report._audits import audit_views
 from report._map import feature_maps

@@ -14,15 +14,21 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from contracts.errors import RunError
-from evaluation._bootstrap import _weights
-from evaluation._paired_text import notes, sentence, systems_text
-from evaluation._permutation import draws_for, exact_sums, parts, smallest_p, swap_test
-from evaluation._power import shares, visible_difference
-from evaluation.confusions import score_of
-from evaluation.generated_pair import generated_pair
-from evaluation.metrics import score_run
-from evaluation.paired import among, compare, holm, mcnemar
-from evaluation.systems import (
+from evaluation.measures.metrics import score_run
+from evaluation.statistics._bootstrap import _weights
+from evaluation.statistics._paired_text import notes, sentence, systems_text
+from evaluation.statistics._permutation import (
+    draws_for,
+    exact_sums,
+    parts,
+    smallest_p,
+    swap_test,
+)
+from evaluation.statistics._power import shares, visible_difference
+from evaluation.statistics.confusions import score_of
+from evaluation.statistics.generated_pair import generated_pair
+from evaluation.statistics.paired import among, compare, holm, mcnemar
+from evaluation.statistics.systems import (
     System,
     but_for_the_seed,
     keep_common,
@@ -119,7 +125,7 @@ def test_drawn_swaps_come_near_the_exact_p_and_are_never_zero(
         mean_counts(drawn(np.full(20, 0.3), seed=1)),
     )
     exact = swap_test(*pair, "uar")
-    monkeypatch.setattr("evaluation._permutation.EXACT_SUMS", 4)
+    monkeypatch.setattr("evaluation.statistics._permutation.EXACT_SUMS", 4)
 
     near, tiny = swap_test(*pair, "uar"), swap_test(*apart, "uar")
 
@@ -241,7 +247,7 @@ def test_the_best_of_several_is_compared_in_the_family_of_all_pairs() -> None:
 def test_a_family_larger_than_what_is_compared_is_given_its_draws(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("evaluation._permutation.EXACT_SUMS", 4)
+    monkeypatch.setattr("evaluation.statistics._permutation.EXACT_SUMS", 4)
     systems = [drawn(np.full(9, 0.6), f"s{i}", i) for i in range(3)]
 
     pairs = compare(systems, family=30)
@@ -326,7 +332,7 @@ def test_drawn_swaps_of_f1_come_near_the_exact_p(
         mean_counts(drawn(np.full(9, 0.6), seed=1)),
     )
     exact = swap_test(*pair, "f1")
-    monkeypatch.setattr("evaluation._permutation.EXACT_TABLES", 4)
+    monkeypatch.setattr("evaluation.statistics._permutation.EXACT_TABLES", 4)
 
     near = swap_test(*pair, "f1")
 

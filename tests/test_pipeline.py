@@ -125,7 +125,7 @@ def test_every_command_in_readme_parses() -> None:
 
 def test_readme_names_every_plugin() -> None:
     from contracts import plugins
-    from evaluation.protocols import PROTOCOLS
+    from evaluation.splits.protocols import PROTOCOLS
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     names = [n for kind in plugins.FOLDERS for n in plugins.names(kind)]
@@ -382,7 +382,7 @@ def test_predict_says_what_is_not_there(
     file = street / "audio/0-sad.wav"
 
     assert run("predict", file, "--run", "no-such", "--runs", street / "runs") == 2
-    assert "no run 'no-such'" in capsys.readouterr().err
+    assert "no run begins with 'no-such'" in capsys.readouterr().err
     assert (
         run("predict", tmp_path, "--run", trained.run_id, "--runs", street / "runs")
         == 2

@@ -18,13 +18,13 @@ from contracts.errors import ManifestError
 from contracts.manifest import complete
 from contracts.run import find_runs
 from contracts.view import View
-from evaluation import protocols
-from evaluation._published_protocols import EMOBOX, LUNA
 from evaluation.asking import question_text
-from evaluation.conformity import conformity, facts, few_speakers, of_run
-from evaluation.folds import Fold
-from evaluation.protocols import PROTOCOLS
 from evaluation.question import Question, ask
+from evaluation.splits import protocols
+from evaluation.splits._published_protocols import EMOBOX, LUNA
+from evaluation.splits.conformity import conformity, facts, few_speakers, of_run
+from evaluation.splits.folds import Fold
+from evaluation.splits.protocols import PROTOCOLS
 from tests import synthetic
 from tests.runs import make_run
 

@@ -16,11 +16,17 @@ from contracts.errors import CacheError, EmocacheError
 from contracts.feature import FeatureReference
 from contracts.run import Run, find_runs
 from evaluation import settings
-from evaluation._reproduce_told import UNTRAINED, extract_words, facts, fit_words, text
-from evaluation.protocols import PROTOCOLS
-from evaluation.published_rows import FILE, METRICS, Row, entry, rows
-from evaluation.reproduce import ours
-from evaluation.reproduce_command import REPRODUCE
+from evaluation.reproducing._told import (
+    UNTRAINED,
+    extract_words,
+    facts,
+    fit_words,
+    text,
+)
+from evaluation.reproducing.published_rows import FILE, METRICS, Row, entry, rows
+from evaluation.reproducing.reproduce import ours
+from evaluation.reproducing.reproduce_command import REPRODUCE
+from evaluation.splits.protocols import PROTOCOLS
 from tests import synthetic
 from tests.runs import make_run
 

@@ -12,10 +12,11 @@ from contracts.cache import Cache
 from contracts.errors import PluginError, RunError
 from contracts.run import find_runs
 from contracts.view import View
-from evaluation import inner, protocols, search
-from evaluation.folds import Fold
+from evaluation import search
 from evaluation.question import ask
 from evaluation.search import Search, choose
+from evaluation.splits import inner, protocols
+from evaluation.splits.folds import Fold
 from pipeline import main
 from tests.synthetic import make_cache, rows
 

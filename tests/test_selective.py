@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.metrics import score_run
-from evaluation.selective import risk_coverage, risk_coverage_of
+from evaluation.measures.metrics import score_run
+from evaluation.measures.selective import risk_coverage, risk_coverage_of
 from tests.runs import make_run
 from tests.test_metrics import with_columns
 

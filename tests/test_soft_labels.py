@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from scipy.spatial import distance
 
 from contracts.errors import RunError
-from evaluation.annotators import annotators_of, leave_one_out
-from evaluation.divergence import jensen_shannon, kl
-from evaluation.mean_interval import mean_interval
-from evaluation.rank_agreement import (
+from evaluation.measures.annotators import annotators_of, leave_one_out
+from evaluation.measures.divergence import jensen_shannon, kl
+from evaluation.measures.rank_agreement import (
     attainable,
     entropy,
     tau,
@@ -23,14 +22,15 @@ from evaluation.rank_agreement import (
     tau_by_entropy,
     tau_of_few,
 )
-from evaluation.soft_labels import (
+from evaluation.measures.soft_labels import (
     soft_intervals_of,
     soft_scores,
     soft_scores_of,
     tau_by_entropy_of,
 )
-from evaluation.uncertainty import limits
-from evaluation.vote_shares import exact_set, shares_of, top_k
+from evaluation.measures.vote_shares import exact_set, shares_of, top_k
+from evaluation.statistics.mean_interval import mean_interval
+from evaluation.statistics.uncertainty import limits
 from tests.runs import make_run
 from tests.test_metrics import with_columns
 

@@ -10,8 +10,8 @@ from contracts.cache import Cache
 from contracts.errors import RunError
 from contracts.job import Job
 from evaluation import _fits, experiment, settings, tempering, unheard
+from evaluation.measures.temperature import apply_temperature
 from evaluation.question import Question, ask
-from evaluation.temperature import apply_temperature
 from evaluation.tempering import After
 from tests import synthetic
 

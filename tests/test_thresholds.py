@@ -13,12 +13,12 @@ from contracts.errors import RunError
 from contracts.manifest import Manifest, card
 from contracts.run import Run
 from evaluation import _fits, experiment, settings, thresholds, unheard
+from evaluation.measures.soft_labels import soft_intervals_of, soft_scores_of
+from evaluation.measures.temperature import apply_temperature
+from evaluation.measures.vote_shares import exact_set
 from evaluation.question import Question, ask
-from evaluation.soft_labels import soft_intervals_of, soft_scores_of
-from evaluation.temperature import apply_temperature
 from evaluation.tempering import After
 from evaluation.thresholds import GRID, choose_threshold
-from evaluation.vote_shares import exact_set
 from tests import synthetic
 
 LABELS = synthetic.LABELS

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import RunError
-from evaluation.traits import (
+from evaluation.measures.traits import (
     concordance,
     concordance_interval,
     pearson,
@@ -19,7 +19,7 @@ from evaluation.traits import (
     trait_scores,
     traits_of,
 )
-from evaluation.uncertainty import limits
+from evaluation.statistics.uncertainty import limits
 from tests.runs import make_run
 from tests.test_metrics import with_columns
 

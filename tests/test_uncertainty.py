@@ -10,11 +10,17 @@ from scipy import stats
 from sklearn import metrics as oracle
 
 from contracts.errors import RunError
-from evaluation._bootstrap import N_RESAMPLES
-from evaluation.confusions import f1_of, of_nobody, recall_of, score_of, war_of
-from evaluation.metrics import per_group, score_run
-from evaluation.spread import spread
-from evaluation.uncertainty import (
+from evaluation.measures.metrics import per_group, score_run
+from evaluation.statistics._bootstrap import N_RESAMPLES
+from evaluation.statistics.confusions import (
+    f1_of,
+    of_nobody,
+    recall_of,
+    score_of,
+    war_of,
+)
+from evaluation.statistics.spread import spread
+from evaluation.statistics.uncertainty import (
     difference,
     drawn_by,
     interval,

@@ -16,10 +16,10 @@ from contracts.errors import ManifestError
 from contracts.manifest import complete
 from contracts.run import find_runs
 from contracts.view import View
-from evaluation import protocols
-from evaluation.folds import Fold
-from evaluation.metrics import per_variant, score_run
+from evaluation.measures.metrics import per_variant, score_run
 from evaluation.question import ask, with_variants
+from evaluation.splits import protocols
+from evaluation.splits.folds import Fold
 from pipeline import main
 
 ROLES = {"augment:noise#1": "train", "augment:speed-0.9#2": "train"}

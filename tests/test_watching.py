@@ -11,7 +11,7 @@ from contracts.errors import RunError
 from contracts.run import Run, find_runs
 from contracts.watching import listening, tell
 from evaluation._watching import Board
-from evaluation.metrics import per_group
+from evaluation.measures.metrics import per_group
 from tests.synthetic import make_cache, rows
 
 EPOCHS = ("--set", "max_epochs=3", "batch_size=8")

@@ -1,0 +1,100 @@
+"""What an audit leaves behind: one JSON file, which has no rank among runs."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from contracts.manifest import manifest_hash
+from contracts.run import command, machine, versions, write_json
+from evaluation.auditing._work import Case
+from evaluation.auditing.audit import PRACTICES, Row
+from evaluation.splits.folds import folds_hash
+
+FORMAT = 2  # 1 lacked folds, manifest and augment
+FOLDER = "audit"  # in the folder of runs
+
+
+def facts(case: Case) -> dict[str, Any]:
+    """Return what an audit is of, as JSON; ``id`` names it."""
+    question, view = case.question, case.question.view
+    parameters = case.head.get_params(deep=False)
+    told: dict[str, Any] = {
+        "format": FORMAT,
+        "model": case.model,
+        "settings": {k: v for k, v in parameters.items() if k != "seed"},
+        "corpus": "+".join(view.cards),
+        "features": [view.spec(f).describe() for f in case.features],
+        "untrained": any(view.spec(f).untrained for f in case.features),
+        "labels": {"name": question.label_map.name, "labels": list(view.classes)},
+        "protocol": {
+            "name": question.protocol.name,
+            "title": question.protocol.title,
+            "breaks": list(question.protocol.breaks),
+            "n_folds": len(question.folds),
+        },
+        "partial": question.partial,
+        "folds": [f.index for f in question.folds],
+        "folds_hash": folds_hash(question.folds),
+        "manifest": manifest_hash(view.manifest),
+        "augment": _copies(case),
+        "seeds": list(case.seeds),
+        "n_utterances": len(view),
+        "n_speakers": len(set(view.speakers)),
+        "chance": 1 / case.n_labels,
+    }
+    told = json.loads(json.dumps(told))  # as it is read back
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    words = [
+        case.model,
+        told["corpus"],
+        question.protocol.name,
+        question.label_map.name,
+    ]
+    told["id"] = "-".join([*words, digest[:8]])
+    return told
+
+
+def _copies(case: Case) -> list[str]:
+    """Name the augmented copies that are audited, as the manifest does."""
+    if case.copies is None:
+        return []
+    return sorted({*case.copies.view.manifest["variant"]} - {""})
+
+
+def path_of(told: dict[str, Any], runs: Path) -> Path:
+    """Return where an audit is kept, see ``save``."""
+    return runs / FOLDER / f"{told['id']}.json"
+
+
+def save(told: dict[str, Any], rows: Iterable[Row], runs: Path) -> Path:
+    """Keep an audit as ``<runs>/audit/<id>.json``.
+
+    Rows that were audited before, of the same case, stay where they are not anew.
+
+    Args:
+        told: as ``facts`` returned it
+        rows: as ``audit`` returned them, each with its ``command``
+        runs: folder of all runs
+
+    Returns:
+        the file
+    """
+    path = path_of(told, runs)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = {}
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        kept = {row["practice"]: row for row in before["rows"]}
+    kept |= {row["practice"]: row for row in rows}
+    ordered = [kept[name] for name in PRACTICES if name in kept]
+    made = {"versions": versions(), "machine": machine(), "command": command()}
+    write_json(path, told | {"rows": ordered} | made)
+    return path
+
+
+def read_audits(runs: Path) -> list[dict[str, Any]]:
+    """Read the audits of a folder of runs, in the order of their names."""
+    paths = sorted((runs / FOLDER).glob("*.json"))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]

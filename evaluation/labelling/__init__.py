@@ -1,0 +1,1 @@
+"""Label maps at work: chosen, checked, suggested, and merging put to the test."""

@@ -1,0 +1,1 @@
+"""What one set of predictions is worth: pure functions of arrays."""

@@ -1,0 +1,247 @@
+"""Where a run is worse: under degraded sound, and for one group rather than another.
+
+Robustness is UAR on each degraded variant beside UAR on the same utterances as they
+were. Gaps are differences of UAR between groups of test utterances: women and men, one
+corpus and another, normal and strong intensity. A UAR over other labels cannot be
+compared (RAVDESS has no strong neutral), so groups are scored on the labels that all of
+them have, and the others are named.
+
+All intervals are over speakers. Where the same speakers stand in both groups, they are
+drawn together, and the difference is a paired one; where nobody stands in both, each
+group's speakers are drawn by themselves.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from contracts import variant
+from contracts.errors import RunError, listing
+from contracts.manifest import TRAIT
+from contracts.run import Run
+from evaluation.statistics._bootstrap import limits, resampled
+from evaluation.statistics.confusions import Counts, placed, speaker_confusions, uar_of
+from evaluation.statistics.uncertainty import (
+    MIN_SPEAKERS,
+    Interval,
+    difference,
+    interval,
+)
+
+COLUMNS = ("sex", "corpus", f"{TRAIT}intensity")  # asked of every run
+
+
+@dataclass(frozen=True)
+class Degraded:
+    """What one kind of degraded sound does to a run.
+
+    Attributes:
+        name: as it was asked for, such as ``noise-10dB``
+        kind: ``noise``
+        level: the number in its name, 10; NaN where there is none
+        uar: on the degraded utterances
+        clean: on the same utterances as they were
+        change: degraded less clean
+        n: degraded utterances
+    """
+
+    name: str
+    kind: str
+    level: float
+    uar: Interval
+    clean: Interval
+    change: Interval
+    n: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group of test utterances.
+
+    Attributes:
+        name: value of the column
+        uar: over the labels that all groups have
+        n: utterances of these labels
+    """
+
+    name: str
+    uar: Interval
+    n: int
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The difference between two groups.
+
+    Attributes:
+        first: name of a group
+        second: name of the other
+        difference: UAR of the first less that of the second
+    """
+
+    first: str
+    second: str
+    difference: Interval
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """How a run's UAR differs between groups of test utterances.
+
+    Attributes:
+        column: that says who is in which group
+        labels: that are scored, since every group has them
+        left_out: labels that some group lacks
+        n_unknown: utterances that are in no group
+        groups: in the order of their names
+        gaps: each pair of groups
+    """
+
+    column: str
+    labels: tuple[str, ...]
+    left_out: tuple[str, ...]
+    n_unknown: int
+    groups: tuple[Group, ...]
+    gaps: tuple[Gap, ...]
+
+
+def _answers(run: Run) -> pd.DataFrame:
+    """Return prediction rows that have a label, with codes ``truth`` and ``guess``."""
+    codes = {label: i for i, label in enumerate(run.classes)}
+    rows = run.predictions
+    truth = rows["label"].map(codes).fillna(-1).astype(np.int64)
+    rows = rows.assign(truth=truth, guess=run.probabilities.argmax(axis=1))
+    return rows[rows["truth"] >= 0]
+
+
+def _counts(rows: pd.DataFrame, n_labels: int) -> tuple[list[str], Counts]:
+    """Return speakers in order, and counts ``(speaker, truth, guess)``."""
+    truth, guess, who = (rows[c].to_numpy() for c in ("truth", "guess", "speaker"))
+    return speaker_confusions(truth, guess, who, n_labels)
+
+
+def _uar(rows: pd.DataFrame, n_labels: int) -> Interval:
+    names, counts = _counts(rows, n_labels)
+    return interval(counts, speakers=names)
+
+
+def robustness(run: Run) -> list[Degraded]:
+    """Score a run on each kind of degraded sound beside the same sound as it was.
+
+    Args:
+        run: fitted with ``--degrade``; of any other the list is empty
+
+    Returns:
+        by kind, rising levels
+    """
+    rows = _answers(run)
+    name = pd.Series(variant.names(rows), index=rows.index)
+    source = [
+        i.removesuffix(f"~{v}")
+        for i, v in zip(rows["id"], rows["variant"], strict=True)
+    ]
+    rows = rows.assign(name=name, source=source)
+    clean = rows[rows["name"] == ""].set_index("id", drop=False)
+    out = []
+    for one in sorted({*name} - {""}):
+        own = rows[(rows["name"] == one) & rows["source"].isin(clean.index)]
+        if len(own):
+            out.append(_degraded(one, own, clean.loc[own["source"]], len(run.classes)))
+    return sorted(out, key=lambda d: (d.kind, d.level, d.name))
+
+
+def _degraded(
+    name: str, rows: pd.DataFrame, clean: pd.DataFrame, n_labels: int
+) -> Degraded:
+    kind, _, parameter = name.partition("-")
+    number = re.match(r"[0-9.]+", parameter)
+    level = float(number[0]) if number else math.nan
+    worse, before = (_uar(part, n_labels) for part in (rows, clean))
+    change = _between(rows, clean, n_labels)
+    return Degraded(name, kind, level, worse, before, change, len(rows))
+
+
+def gaps(run: Run, column: str) -> Gaps | None:
+    """Compare groups of test utterances.
+
+    Args:
+        run: a finished run
+        column: of the prediction rows: ``sex``, ``corpus``, ``trait:intensity``
+
+    Returns:
+        groups and differences; None where there are not two groups, or no label that
+        all of them have
+
+    Raises:
+        RunError: if prediction rows have no such column
+    """
+    rows = _answers(run)
+    if column not in rows:
+        has = [c for c in rows if not str(c).startswith(("p:", "vote:"))]
+        msg = (
+            f"the predictions of run {run.run_id} have no column {column!r}, expected "
+            f"one of {listing(has, 20)}"
+        )
+        raise RunError(msg)
+    rows = rows[rows["variant"] == ""]
+    value = rows[column].astype("str").where(rows[column].notna(), "")
+    known = rows.assign(group=value)[value != ""]
+    parts = {str(g): part for g, part in known.groupby("group")}
+    has = [set(part["truth"]) for part in parts.values()]
+    shared = sorted(set.intersection(*has)) if has else []
+    if len(parts) < 2 or not shared:
+        return None
+    lost = sorted(set.union(*has) - set(shared))
+    parts = {g: part[part["truth"].isin(shared)] for g, part in parts.items()}
+    k = len(run.classes)
+    groups = [Group(g, _uar(p, k), len(p)) for g, p in parts.items()]
+    pairs = [
+        Gap(a, b, _between(parts[a], parts[b], k)) for a, b in combinations(parts, 2)
+    ]
+    return Gaps(
+        column,
+        tuple(run.classes[i] for i in shared),
+        tuple(run.classes[i] for i in lost),
+        len(rows) - len(known),
+        tuple(groups),
+        tuple(pairs),
+    )
+
+
+def all_gaps(run: Run, columns: Sequence[str] = COLUMNS) -> list[Gaps]:
+    """Compare whatever groups a run has; a column that is not there tells nothing."""
+    there = [c for c in columns if c in run.predictions]
+    found = [gaps(run, column) for column in there]
+    return [one for one in found if one is not None]
+
+
+def _between(first: pd.DataFrame, second: pd.DataFrame, n_labels: int) -> Interval:
+    """Return UAR of the first less that of the second, with its interval."""
+    names, one = _counts(first, n_labels)
+    others, two = _counts(second, n_labels)
+    if not {*names} & {*others} and "" not in names + others:
+        return _apart(one, two)
+    everyone = sorted({*names, *others})
+    both = placed(names, one, everyone), placed(others, two, everyone)
+    return difference(*both, "uar", everyone)
+
+
+def _apart(first: Counts, second: Counts) -> Interval:
+    """Compare groups that have no speaker in common; each is drawn by itself."""
+    value = float(uar_of(first.sum(axis=0)) - uar_of(second.sum(axis=0)))
+    least, n = min(len(first), len(second)), len(first) + len(second)
+    if least < MIN_SPEAKERS:
+        why = f"{least} speakers in one group, fewer than {MIN_SPEAKERS}: no interval"
+        return Interval(value, math.nan, math.nan, n, why)
+    draws: list[NDArray[np.float64]] = [
+        uar_of(resampled(each[None], each)[0])
+        for each in (first.astype(float), second.astype(float))
+    ]
+    low, high = limits(draws[0] - draws[1], least).tolist()
+    return Interval(value, low, high, n)

@@ -1,0 +1,1 @@
+"""Published figures as rows, each with its command, and ours beside it."""

@@ -1,0 +1,1 @@
+"""Who stands in which part: protocols, and folds that cannot leak."""

@@ -1,0 +1,1 @@
+"""What can be said of a score and of a difference, over speakers."""

@@ -1,0 +1,1 @@
+"""Fitted elsewhere: other corpora, their matrix, others' checkpoints."""
