@@ -42,9 +42,9 @@ table: $(VENV)/installed
 	$(RUN) report
 	$(RUN) heads --write README.md
 
-# what takes minutes is marked slow and left to test-all
+# files side by side; what takes minutes is marked slow and left to test-all
 test: $(VENV)/installed-test
-	$(VENV)/bin/python -m pytest -q
+	$(VENV)/bin/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 test-all: $(VENV)/installed-test
 	$(VENV)/bin/python -m pytest -q -m ''

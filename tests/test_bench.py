@@ -166,6 +166,7 @@ def test_batches_are_sorted_and_padded():
 # the benches
 
 
+@pytest.mark.slow
 def test_encoder():
     found = encoder.run(1, 2, "demo", products=1)
     speeds, peak = found.tables
@@ -177,6 +178,7 @@ def test_encoder():
     assert {"cores", "torch", "threads", "quiet"} <= set(found.facts)
 
 
+@pytest.mark.slow
 def test_extraction():
     found = extraction.run(1, 3, "demo", n_shard=2)
     names = list(rows(found.tables[0]))
@@ -230,6 +232,7 @@ def test_tables():
     assert {"utterances", "layers", "quiet"} <= set(found.facts)
 
 
+@pytest.mark.slow
 def test_tables_of_ours_and_of_the_loop_hold_the_same_numbers():
     with tables.drawn(10, 8, 1, 8) as view:
         sides = [s for _, test in tables.folds(view) for s in test.tolist()]

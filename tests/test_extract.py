@@ -524,6 +524,7 @@ def test_whole_shards_taken_away_leave_the_others_alike(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_extract_killed_and_run_again_equals_an_undisturbed_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

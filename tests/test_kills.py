@@ -67,6 +67,7 @@ def test_kills_of_the_process(folder: Path) -> None:
     assert_nothing_lost(kill(folder, 8, 1), 8, 1)
 
 
+@pytest.mark.slow
 def test_kills_of_the_whole_group_with_workers(folder: Path) -> None:
     told = kill(folder, 1, 2, "--group", "--workers", "2")
 
