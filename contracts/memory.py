@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 _MALLOC = {-4: 0, -1: -1, -2: 2**29}  # no maps, never trim, grow by half a GiB
-_KEPT = 1 / 3  # of the machine's memory: what is held above it goes back
+_KEPT = 1 / 2  # of the machine's memory: what is held above it goes back
 _GROUPS = (  # of processes that this one is in: folder, limit, use, pages of files
     (
         "/sys/fs/cgroup",
@@ -48,7 +48,7 @@ def keep_pages() -> ctypes.CDLL | None:
 
 
 def give_back() -> None:
-    """Return kept memory to the system once it is a third of the machine's.
+    """Return kept memory to the system once it is half of the machine's.
 
     Batches of ever other lengths leave holes that nothing fits into: without this,
     what is kept grows until the process is killed.
