@@ -99,7 +99,7 @@ def grouped(models: Iterable[Model]) -> list[list[Model]]:
 
 def _learn(reader: Reader, models: Sequence[Model], order: Sequence[str]) -> None:
     """Train models for one epoch."""
-    for names in _pairs(order):
+    for names in _at_once(order):
         heard = None
         for span, users in _spans(models, names):
             heard = reader.read(names) if heard is None else heard
@@ -122,7 +122,7 @@ def _spans(
 
 def _add(reader: Reader, names: Sequence[str], into: Gradient, model: Model) -> None:
     """Add utterances of one batch of one model to a gradient."""
-    for some in _pairs(names):
+    for some in _at_once(names):
         _add_span(reader, [model], reader.read(some), range(len(some)), into)
 
 
@@ -140,7 +140,7 @@ def _look(
                         model.look(name, own, reader.hidden)
 
 
-def _pairs(names: Sequence[str]) -> Iterator[Sequence[str]]:
+def _at_once(names: Sequence[str]) -> Iterator[Sequence[str]]:
     for at in range(0, len(names), AT_ONCE):
         yield names[at : at + AT_ONCE]
 

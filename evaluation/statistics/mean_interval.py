@@ -14,6 +14,7 @@ from evaluation.statistics.uncertainty import (
     MIN_SPEAKERS,
     Interval,
     limits,
+    nobody_drawn,
     speaker_weights,
 )
 
@@ -22,8 +23,8 @@ Values = NDArray[np.float64]
 
 def no_interval(speakers: NDArray[np.object_]) -> str:
     """Say why these speakers ``(utterance,)`` allow no interval; ``""``: they do."""
-    if unknown := int((speakers == "").sum()):
-        return f"no speaker is known of {unknown} utterances: no interval"
+    if why := nobody_drawn(int((speakers == "").sum())):
+        return why
     if (n := len(set(speakers))) < MIN_SPEAKERS:
         return f"{n} test speakers, fewer than {MIN_SPEAKERS}: no interval"
     return ""
