@@ -120,7 +120,7 @@ def test_a_gap_is_no_surer_than_its_smaller_group(run: Run) -> None:
 
     assert found is not None
     (gap,) = found.gaps
-    rows = gaps._answers(run)
+    rows = gaps.answered(run)
     parts = [gaps._counts(rows[rows["sex"] == g], 8)[1] for g in ("female", "male")]
     one, two = (
         uar_of(resampled(part[None], part)[0])

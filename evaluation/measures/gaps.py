@@ -25,6 +25,7 @@ from contracts import variant
 from contracts.errors import RunError, listing
 from contracts.manifest import TRAIT
 from contracts.run import Run
+from evaluation.measures.metrics import answered
 from evaluation.statistics._bootstrap import limits, resampled
 from evaluation.statistics.confusions import Counts, placed, speaker_confusions, uar_of
 from evaluation.statistics.uncertainty import (
@@ -111,15 +112,6 @@ class Gaps:
     gaps: tuple[Gap, ...]
 
 
-def _answers(run: Run) -> pd.DataFrame:
-    """Return prediction rows that have a label, with codes ``truth`` and ``guess``."""
-    codes = {label: i for i, label in enumerate(run.classes)}
-    rows = run.predictions
-    truth = rows["label"].map(codes).fillna(-1).astype(np.int64)
-    rows = rows.assign(truth=truth, guess=run.probabilities.argmax(axis=1))
-    return rows[rows["truth"] >= 0]
-
-
 def _counts(rows: pd.DataFrame, n_labels: int) -> tuple[list[str], Counts]:
     """Return speakers in order, and counts ``(speaker, truth, guess)``."""
     truth, guess, who = (rows[c].to_numpy() for c in ("truth", "guess", "speaker"))
@@ -140,7 +132,7 @@ def robustness(run: Run) -> list[Degraded]:
     Returns:
         by kind, rising levels
     """
-    rows = _answers(run)
+    rows = answered(run)
     name = pd.Series(variant.names(rows), index=rows.index)
     source = [
         i.removesuffix(f"~{v}")
@@ -181,7 +173,7 @@ def gaps(run: Run, column: str) -> Gaps | None:
     Raises:
         RunError: if prediction rows have no such column
     """
-    rows = _answers(run)
+    rows = answered(run)
     if column not in rows:
         has = [c for c in rows if not str(c).startswith(("p:", "vote:"))]
         msg = (

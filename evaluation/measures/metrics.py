@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from contracts import variant
@@ -133,6 +134,17 @@ def label_codes(
     """Return positions in the label list ``(utterance,)``, -1 for what is not in it."""
     codes = {label: i for i, label in enumerate(labels)}
     return np.array([codes.get(t, -1) for t in truth], np.int64)
+
+
+def answered(run: Run) -> pd.DataFrame:
+    """Return the prediction rows that can be scored, variants among them.
+
+    ``truth`` and ``guess`` are positions in the label list, of equal ones the first.
+    """
+    truth = label_codes(run.predictions["label"].to_numpy(object), run.classes)
+    guess = run.probabilities.argmax(axis=1)
+    rows = run.predictions.assign(truth=truth, guess=guess)
+    return rows[(truth >= 0) & np.isfinite(run.probabilities).all(axis=1)]
 
 
 def _ratio(

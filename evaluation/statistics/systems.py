@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from contracts.errors import RunError, listing
 from contracts.run import Run, run_id
 from contracts.terminal import count
+from evaluation.measures.metrics import answered
 from evaluation.statistics.confusions import Counts, speaker_confusions
 
 _NOT_SETTINGS = ("run_id", "folds", "seconds")  # what a record has beside them
@@ -124,16 +125,14 @@ def of_runs(runs: Sequence[Run], name: str = "") -> System:
 
 def _of_run(run: Run, name: str) -> System:
     """Read one run: its test utterances that have a label, variants apart."""
-    codes = {label: i for i, label in enumerate(run.classes)}
-    rows = run.predictions.assign(guess=run.probabilities.argmax(axis=1))
-    rows = rows[(rows["variant"] == "") & rows["label"].isin(list(codes))]
-    rows = rows.sort_values(["id", "fold"])
+    rows = answered(run)
+    rows = rows[rows["variant"] == ""].sort_values(["id", "fold"])
     return System(
         name,
         run.classes,
         rows["id"].to_numpy(object),
         rows["speaker"].to_numpy(object),
-        np.array([codes[label] for label in rows["label"]], np.int64),
+        rows["truth"].to_numpy(np.int64),
         rows["guess"].to_numpy(np.int64)[None],
         {"runs": [run.run_id]},
     )

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from contracts.run import Run
+from evaluation.measures.metrics import answered
 from evaluation.splits.parting import in_order
 from evaluation.statistics.uncertainty import Interval, interval, speaker_confusions
 from evaluation.transfer.elsewhere import KIND
@@ -133,17 +132,14 @@ def trained_on(run: Run) -> list[str]:
 
 def cells(run: Run) -> Iterator[Cell]:
     """Yield one cell per corpus that a run was tested on."""
-    rows = run.predictions
-    codes = {label: i for i, label in enumerate(run.classes)}
-    truth = np.array([codes.get(label, -1) for label in rows["label"]], np.int64)
-    guess = run.probabilities.argmax(axis=1)
+    rows = answered(run)
+    rows = rows[rows["variant"] == ""]
     train = "+".join(trained_on(run))
     for test in in_order(rows["corpus"]):
-        own = (rows["corpus"] == test) & (rows["variant"] == "") & (truth >= 0)
-        own = own.to_numpy()
-        if not train or not own.any():
+        if not train:
             continue
-        speakers = rows["speaker"].to_numpy(object)[own]
-        names, counts = speaker_confusions(truth[own], guess[own], speakers, len(codes))
+        own = rows[rows["corpus"] == test]
+        truth, guess, who = (own[c].to_numpy() for c in ("truth", "guess", "speaker"))
+        names, counts = speaker_confusions(truth, guess, who, len(run.classes))
         told = interval(counts, speakers=names)
-        yield Cell(train, test, told, int(own.sum()), run.run_id, tuple(run.warnings))
+        yield Cell(train, test, told, len(own), run.run_id, tuple(run.warnings))
