@@ -364,7 +364,7 @@ def test_a_mean_without_an_interval_says_why() -> None:
     nothing = mean_interval(np.full(9, np.nan), speakers[:9])
     whole = mean_interval(values[:9], speakers[:9])
 
-    assert "no speaker is known of 1 utterances" in unknown.note
+    assert "no speaker is known of 1 utterance:" in unknown.note
     assert "1 utterances have no finite value" in infinite.note
     assert "0 test speakers" in nothing.note and np.isnan(nothing.value)
     assert not whole.note and whole.low < whole.value < whole.high
