@@ -1,12 +1,12 @@
 """Convolutions over maps of any lengths: no padding, no neighbour.
 
-Utterances of a batch lie one after the other with a zero frame between them, which is
-what a convolution sees at the border of an utterance alone. Those frames are taken
-out before batch norm, so its statistics are those of the utterances' own frames.
+Utterances of a batch lie one after the other, and each is convolved as if alone, with
+zeros at its borders. Batch norm sees them all, and no frame but their own.
 """
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own idiom
@@ -123,17 +123,71 @@ def _frames(image: Tensor) -> Tensor:
 
 
 def _convolved(conv: nn.Module, x: Tensor, lengths: Tensor) -> Tensor:
-    """Convolve utterances, a zero frame after each: what a border sees is zero."""
+    """Convolve each utterance by itself: what a border sees is zero.
+
+    On a CPU one after the other, where each stays in the processor's own memory; on
+    an accelerator, where calls are dear, all at once.
+    """
+    if x.device.type == "cpu":
+        found: Tensor = _InTurn.apply(x, conv.weight, conv.bias, lengths.tolist())
+        return found
+    return _at_once(conv, x, lengths)
+
+
+def _at_once(conv: nn.Module, x: Tensor, lengths: Tensor) -> Tensor:
+    """Convolve all utterances in one call, a zero frame after each."""
     before = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
     places = (torch.arange(len(x)) + before).to(x.device)
     apart = x.new_zeros(len(x) + len(lengths), *x.shape[1:]).index_copy(0, places, x)
     return _frames(conv(_image(apart))).index_select(0, places)
 
 
+class _InTurn(torch.autograd.Function):
+    """A 3 x 3 convolution of utterances that lie one after the other.
+
+    Results are written where they belong as they come: put together afterwards they
+    would cross memory once more, forward and backward.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, lengths: Sequence[int]
+    ) -> Tensor:
+        """Return ``(frame, channel, map)`` of ``x``, which is the same."""
+        x = x.contiguous()
+        ctx.save_for_backward(x, weight)
+        ctx.lengths = lengths
+        out = x.new_empty(*x.shape[:2], len(weight))
+        for one, to in zip(x.split(lengths), out.split(lengths), strict=True):
+            to.copy_(_frames(F.conv2d(_image(one), weight, bias, padding=1)))
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, to_out: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        """Return the gradients of maps, weight and bias."""
+        x, weight = ctx.saved_tensors
+        to_out, n_out = to_out.contiguous(), len(weight)
+        wanted = [ctx.needs_input_grad[0], True, True]
+        to_x = torch.empty_like(x) if wanted[0] else None
+        to_weight, to_bias = torch.zeros_like(weight), weight.new_zeros(n_out)
+        at = 0
+        for n in ctx.lengths:
+            span = slice(at, at + n)
+            asked = _image(to_out[span]), _image(x[span]), weight, [n_out]
+            one, own_weight, own_bias = torch.ops.aten.convolution_backward(
+                *asked, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, wanted
+            )
+            if to_x is not None:
+                to_x[span].copy_(_frames(one))
+            to_weight += own_weight
+            to_bias += own_bias
+            at += n
+        return to_x, to_weight, to_bias, None
+
+
 def _pooled(x: Tensor, lengths: Tensor, pool: int) -> tuple[Tensor, Tensor]:
     """Pool each utterance over whole windows of its own frames."""
-    starts = torch.repeat_interleave(lengths.cumsum(0) - lengths, lengths)
-    whole = torch.repeat_interleave(lengths // pool * pool, lengths)
-    kept = (torch.arange(len(x)) - starts < whole).nonzero()[:, 0].to(x.device)
-    pooled = F.max_pool2d(_image(x.index_select(0, kept)), pool)
-    return _frames(pooled), lengths // pool
+    sizes = [size for n in lengths.tolist() for size in (n // pool * pool, n % pool)]
+    whole = torch.split(x, sizes)[::2]
+    found = [_frames(F.max_pool2d(_image(one), pool)) for one in whole]
+    return torch.cat(found), lengths // pool

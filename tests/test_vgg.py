@@ -15,7 +15,7 @@ from contracts.feature import Block, FeatureSpec
 from contracts.labels import LabelMap
 from contracts.view import View
 from models import fusion, vgg
-from models._trunk import BLOCKS, Trunk
+from models._trunk import BLOCKS, Trunk, _at_once, _convolved, _InTurn
 from models.fusion import Fusion
 from models.vgg import VGG
 from tests.synthetic import LABELS, make_cache, rows
@@ -157,6 +157,32 @@ def test_training_statistics_are_those_of_valid_frames() -> None:
     )
     for mine, theirs in zip(net.buffers(), expected.buffers(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-8, atol=1e-10)
+
+
+def test_utterances_in_turn_and_at_once_are_convolved_alike() -> None:
+    lengths = torch.tensor([5, 1, 3])
+    conv = torch.nn.Conv2d(2, 3, 3, padding=1).double()
+    found = []
+    for convolve in (_convolved, _at_once):
+        x = torch.arange(9 * 4 * 2.0, dtype=torch.double).sin().reshape(9, 4, 2)
+        x.requires_grad_()
+        conv.zero_grad()
+        out = convolve(conv, x, lengths)
+        (out * torch.linspace(-1, 1, out.numel()).reshape(out.shape)).sum().backward()
+        found.append([out, x.grad, conv.weight.grad, conv.bias.grad])
+
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_gradients_of_a_convolution_in_turn_are_right() -> None:
+    conv = torch.nn.Conv2d(2, 3, 3, padding=1).double()
+    x = torch.randn(6, 4, 2, dtype=torch.double, requires_grad=True)
+
+    def convolve(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor):
+        return _InTurn.apply(x, weight, bias, [4, 2])
+
+    assert torch.autograd.gradcheck(convolve, (x, conv.weight, conv.bias))
 
 
 def by_list(trunk: Trunk, parts: list[Tensor]) -> Tensor:
