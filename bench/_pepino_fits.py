@@ -127,8 +127,9 @@ class Fits:
 
     def _read_and_compute(self, rows: NDArray[Any]) -> None:
         network = Network(initial(*self.shape, len(CLASSES), 0), Settings(), 0)
-        lengths = self.view.n_frames("bench")
+        lengths, channels = self.view.n_frames("bench"), self.shape[1]
         longest = AT_ONCE * int(lengths.max())
+        layers = torch.randn(self.shape[0], int(lengths.max()) * channels)
         mixed = torch.randn(longest, self.shape[1])
         hidden = Hidden.make(longest, torch.float32)
         target, into = torch.eye(len(CLASSES))[0], network.gradients[0]
@@ -139,7 +140,12 @@ class Fits:
                 frames = self.view.frames("bench", row, self.layers).transpose(0, 2, 1)
                 np.bitwise_xor.reduce(frames.reshape(-1).view(np.uint64))
             z = mixed[: sum(part.n_frames for part in parts)]
+            each = z.flatten().split([part.n_frames * channels for part in parts])
+            for one in each:
+                torch.mv(layers[:, : len(one)].t(), network.mixture, out=one)
             network.learn(z, parts, 32.0, hidden, into)
+            for one in each:
+                into.of["weights"].addmv_(layers[:, : len(one)], one)
             z.clamp_(-1, 1)
 
     def learnt(self, tasks: Sequence[Task]) -> float:

@@ -13,7 +13,8 @@ epoch. Reading dev, drawing weights and making arrays is in everybody's time.
 - The plain loop is torch's DataLoader over one float32 ``.npy`` per utterance, padded
   batches of 32, no workers (``bench/baselines/loader.py``).
 - The limit reads every stored number once at the speed of memory (exclusive or of
-  64-bit words) and does the arithmetic of the head on frames that are mixed already.
+  64-bit words) and does the arithmetic of the head, forward and back, on layers that
+  are used again and again: it converts nothing, and judges no development speaker.
 - The floor multiplies the matrices of all fits, forward and back, on arrays that are
   used again and again, and does nothing else.
 - In turn means that our own fits run one after the other, each by the same code.
