@@ -59,6 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away: ``| head``
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:  # a folder that is a file, a disk that is full
+        where = f" {error.filename}" if error.filename else ""
+        why = error.strerror or error
+        warn(
+            f"{chosen.command}: cannot read or write{where}: {why}. Name another file "
+            "or folder, or make room; what is committed stays"
+        )
+        return 1
 
 
 def _parser(known: Mapping[str, Command]) -> "ArgumentParser":

@@ -51,6 +51,11 @@ _PACKAGES = (
     "xgboost-cpu",
     "opensmile",
 )
+HISTORY = "history.json"  # of a fold: one entry per epoch
+_NEEDED = (
+    *("run_id", "model", "settings", "corpus", "features", "labels", "protocol"),
+    *("seed", "partial", "folds"),
+)
 # what a run records but what does not make it another run
 _NOT_IDENTITY = (
     *("command", "specs", "left_out", "refused", "limited"),
@@ -153,7 +158,7 @@ class Run:
 
     def history(self, fold: int) -> list[dict[str, float]]:
         """Return one entry per epoch of one fold."""
-        path = self.fold_folder(fold) / "history.json"
+        path = self.fold_folder(fold) / HISTORY
         entries: list[dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))
         return entries
 
@@ -238,7 +243,7 @@ class RunWriter:
         (aside / "model").mkdir(parents=True)
         save_model(aside / "model")
         predictions.to_parquet(aside / "predictions.parquet", index=False)
-        write_json(aside / "history.json", list(history))
+        write_json(aside / HISTORY, list(history))
         made = {"versions": versions(), "machine": machine(), "command": command()}
         write_json(aside / "fold.json", {**facts, "made": made})
         final = self.folder / "folds" / str(index)
@@ -295,25 +300,43 @@ def read_run(folder: Path) -> Run:
     except ValueError as error:
         msg = f"{path} is broken: {error}. Fit it again with --rerun"
         raise RunError(msg) from error
+    if not isinstance(record, dict):
+        msg = f"{path} is broken: expected an object. Fit it again with --rerun"
+        raise RunError(msg)
     if record.get("format") != FORMAT:
         msg = (
             f"{path} is of format {record.get('format')}, expected {FORMAT}. "
             "Fit it again with --rerun"
         )
         raise RunError(msg)
+    if lacking := [fact for fact in _NEEDED if fact not in record]:
+        what = listing(lacking)
+        msg = f"{path} is broken: it lacks {what}. Fit it again with --rerun"
+        raise RunError(msg)
     run = Run(folder, record)
-    missing = [
-        f["index"]
-        for f in record["folds"]
-        if not (run.fold_folder(f["index"]) / "predictions.parquet").exists()
-    ]
-    if missing or not record["folds"]:
+    broken = [f["index"] for f in record["folds"] if not _is_whole(run, f["index"])]
+    if broken or not record["folds"]:
         msg = (
-            f"run {folder.name} lacks its predictions of folds {listing(missing)}. "
-            "Delete its folder and fit it again"
+            f"run {folder.name} lacks its predictions of folds {listing(broken)}, or "
+            "columns of them, or their history. Delete its folder and fit it again"
         )
         raise RunError(msg)
     return run
+
+
+def _is_whole(run: Run, fold: int) -> bool:
+    """Whether the predictions of a fold have their columns, and its history is read."""
+    from pyarrow import ArrowInvalid, parquet
+
+    needed = {"id", "fold", "label", "speaker", "variant"}
+    needed |= {f"{PROBABILITY}{label}" for label in run.classes}
+    try:
+        told = parquet.read_schema(run.fold_folder(fold) / "predictions.parquet")
+        history = run.fold_folder(fold) / HISTORY
+        json.loads(history.read_text(encoding="utf-8"))
+    except (OSError, ValueError, ArrowInvalid):
+        return False
+    return needed <= set(told.names)
 
 
 def _that_begin(folder: Path) -> list[str]:
@@ -330,7 +353,8 @@ def find_runs(runs: Path) -> tuple[list[Run], list[str]]:
         the runs in the order of their names, and the names of those that are
         unfinished, or broken with the reason in brackets
     """
-    folders = sorted(p.parent for p in runs.glob("*/settings.json"))
+    known = {p.parent for n in ("settings", "run") for p in runs.glob(f"*/{n}.json")}
+    folders = sorted(known)
     found, others = [], []
     for folder in folders:
         if folder.name.startswith("."):

@@ -5,14 +5,18 @@ from collections.abc import Iterator
 from contracts.run import Run
 from evaluation.measures.metrics import per_group, per_variant, score_run
 from evaluation.measures.soft_labels import soft_scores_of
+from evaluation.measures.traits import traits_of
+from evaluation.statistics.systems import says_labels
 
 
 def result_text(run: Run) -> str:
     """Say how a run scores: over folds, under each variant, and what folds chose."""
+    said = "".join(f" [{w}]" for w in run.warnings)
+    if not says_labels(run):
+        return f"{run.run_id}: {_traits(run)}{said}"
     whole = score_run(run)
     folds = [s.uar for s in per_group(run, "fold").values()]
     spread = f" (folds {min(folds):.3f} to {max(folds):.3f})" if len(folds) > 1 else ""
-    said = "".join(f" [{w}]" for w in run.warnings)
     under = "".join(
         f"\n  under {name}: UAR {s.uar:.3f}, {s.n} of {whole.n} utterances"
         for name, s in per_variant(run).items()
@@ -21,6 +25,14 @@ def result_text(run: Run) -> str:
     return (
         f"{run.run_id}: UAR {whole.uar:.3f}{spread}, WAR {whole.war:.3f}, "
         f"F1 {whole.f1:.3f}, {whole.n} utterances{said}{under}"
+    )
+
+
+def _traits(run: Run) -> str:
+    """Say how near a run comes to the traits that it predicts."""
+    return ", ".join(
+        f"{one.trait} concordance {one.concordance:.3f} over {one.n} utterances"
+        for one in traits_of(run) or ()
     )
 
 

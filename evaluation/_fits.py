@@ -12,12 +12,15 @@ its fits under several seeds are one fit, made once and handed out for each.
 """
 
 import copy
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from contracts.errors import RunError
 from contracts.job import Job
+from contracts.view import View
 
 Fitted = tuple[Job, Any, dict[str, Any]]
 Group = list[Job]
@@ -34,6 +37,9 @@ def fits(head: Any, jobs: Sequence[Job]) -> Iterator[Fitted]:
     Yields:
         job, fitted head, and facts for the record: ``seconds`` of the fit, and
         ``one_fit_for_seeds`` where a fit serves several
+
+    Raises:
+        RunError: if a head's library refuses its settings
     """
     together = getattr(type(head), "fit_jobs", None)
     if together is not None:
@@ -120,8 +126,37 @@ def _on_one_core(index: int, job: Job) -> tuple[int, Any, float]:
 
 def _timed(job: Job) -> tuple[Any, float]:
     started = time.perf_counter()
-    fitted = job.head.fit(job.train, job.dev)
+    fitted = fit_one(job.head, job.train, job.dev)
     return fitted, time.perf_counter() - started
+
+
+def fit_one(head: Any, train: View, dev: View | None) -> Any:
+    """Fit one head, and return it.
+
+    Raises:
+        RunError: if its library refuses its settings
+    """
+    try:
+        return head.fit(train, dev)
+    except ValueError as error:
+        if not isinstance(error, _refusals()):
+            raise
+        model = type(head).__module__.rpartition(".")[2]
+        why = " ".join(str(error).split()).removesuffix(".")
+        msg = (
+            f"{model} cannot be fitted with these settings: {why}. Choose others with "
+            f"--set {model}.KEY=VALUE"
+        )
+        raise RunError(msg) from error
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """Return what libraries raise at settings that they cannot take."""
+    from sklearn.utils._param_validation import InvalidParameterError
+
+    trees = sys.modules.get("xgboost")  # not imported for heads that need none
+    more = (trees.core.XGBoostError,) if trees is not None else ()
+    return InvalidParameterError, *more
 
 
 def _shared(group: Group, fitted: Any, seconds: float) -> Iterator[Fitted]:

@@ -1,8 +1,12 @@
 """Runs shown in TensorBoard as they go.
 
-One folder per run and fold, ``DIR/RUN/fold-N``: after each epoch ``train_loss``,
-``dev_loss`` and ``dev_uar``; of heads without epochs ``test_uar``, when the run ends.
-Fits inside a fold, of a search or a temperature, are not shown.
+One folder per run and fold, ``DIR/RUN/fold-N``: ``train_loss``, ``dev_loss`` and
+``dev_uar`` after each epoch, of heads that have epochs; ``test_uar`` and ``test_loss``,
+the negative log likelihood in nats, as soon as the fold has ended. They stand at the
+epoch whose weights were kept, else at 0. Of the whole run ``DIR/RUN`` has ``test_uar``,
+``test_war`` and ``test_f1`` over all folds, and as text what ``fit`` says of it, with
+the command. Where nothing can be scored, as of a head that says traits alone, there is
+the text alone. Fits inside a fold, of a search or a temperature, are not shown.
 """
 
 from __future__ import annotations
@@ -15,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 from contracts.errors import RunError
 from contracts.run import Run, RunWriter
 from contracts.watching import listening
-from evaluation.measures.metrics import per_group
+from evaluation._fit_text import result_text
+from evaluation.measures.calibration import nll
+from evaluation.measures.metrics import answers, score_run
 
 if TYPE_CHECKING:
     from contracts.view import View
@@ -32,7 +38,8 @@ class Board:
         folder: is made where it is not there
 
     Raises:
-        RunError: if TensorBoard is not installed, or the folder is a file
+        RunError: if TensorBoard is not installed, or the folder is a file or cannot be
+            written to
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,22 +54,82 @@ class Board:
         if folder.exists() and not folder.is_dir():
             msg = f"--tensorboard {folder} is a file: expected a folder. Name another"
             raise RunError(msg)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / ".writable").touch()
+            (folder / ".writable").unlink()
+        except OSError as error:
+            msg = (
+                f"--tensorboard {folder} cannot be written to ({error.strerror}): "
+                "expected a folder of yours. Name another"
+            )
+            raise RunError(msg) from error
         self.folder = folder
         self._writer: Callable[..., Any] = SummaryWriter
 
-    def open(self, run_id: str, fold: int) -> Any:
-        """Open the folder of a fold; what an ended program wrote there is put aside."""
-        return self._writer(str(self.folder / run_id / f"fold-{fold}"), purge_step=0)
+    def open(self, run_id: str, *fold: int) -> Any:
+        """Open the folder of a fold, or of the whole run without one.
 
-    def show_ended(self, run: Run, fold: int) -> None:
-        """Show a fold from what its run keeps."""
-        writer = self.open(run.run_id, fold)
-        history = run.history(fold)
-        for entry in history:
-            _show(writer, entry)
-        if not history:
-            writer.add_scalar("test_uar", per_group(run, "fold")[str(fold)].uar, 0)
+        What an ended program wrote there is put aside.
+        """
+        below = [f"fold-{n}" for n in fold]
+        return self._writer(str(self.folder.joinpath(run_id, *below)), purge_step=0)
+
+    def show_run(self, run: Run) -> None:
+        """Show what a finished run is worth over all its folds."""
+        writer = self.open(run.run_id)
+        scores = score_run(run)
+        for name, value in scores.headline().items() if scores.n else ():
+            writer.add_scalar(f"test_{name}", value, 0)
+        said = result_text(run).replace("\n", "  \n")  # two blanks break a line
+        writer.add_text("run", f"{said}\n\n    {run.record['command']}", 0)
         writer.close()
+
+
+class _Shown:
+    """What of some runs is on the board."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._open: dict[tuple[str, int], Any] = {}
+        self._ended: set[tuple[str, int]] = set()
+
+    def epoch(self, run_id: str, fold: int, entry: Mapping[str, float]) -> None:
+        """Show an epoch."""
+        key = run_id, fold
+        if key not in self._open:
+            self._open[key] = self._board.open(*key)
+        _show(self._open[key], entry)
+
+    def fold(self, run: Run) -> None:
+        """Show a fold that has ended; a run's record holds it alone."""
+        (facts,) = run.record["folds"]
+        key = run.run_id, int(facts["index"])
+        if key in self._ended:
+            return
+        writer = self._open.pop(key, None)
+        if writer is None:  # fitted before, or in another process, or without epochs
+            writer = self._board.open(*key)
+            for entry in run.history(key[1]):
+                _show(writer, entry)
+        rows, kept = answers(run), int(facts["chosen"].get("epoch", 0))
+        if (known := rows.truth >= 0).any():
+            loss = nll(rows.truth[known], rows.probabilities[known])
+            writer.add_scalar("test_loss", loss, kept)
+            writer.add_scalar("test_uar", score_run(run).uar, kept)
+        writer.close()
+        self._ended.add(key)
+
+    def run(self, run: Run) -> None:
+        """Show a finished run: folds that nothing was told of, then the whole."""
+        for facts in run.record["folds"]:
+            self.fold(Run(run.folder, {**run.record, "folds": [facts]}))
+        self._board.show_run(run)
+
+    def close(self) -> None:
+        """Close what no fold's end has closed: somebody broke off."""
+        for writer in self._open.values():
+            writer.close()
 
 
 @contextmanager
@@ -72,7 +139,7 @@ def watching(
     asked: Iterable[Mapping[str, Any]],
     runs: Path,
 ) -> Iterator[Callable[[Run], None]]:
-    """Show each epoch of the fits inside the context as it ends.
+    """Show each epoch and fold of the fits inside the context as it ends.
 
     Args:
         board: where; None: nowhere
@@ -82,35 +149,25 @@ def watching(
 
     Yields:
         a function to call with each run when it has ended: it shows those folds
-        that nothing was heard of, because they were fitted before or have no epochs
+        that were fitted before, and the whole run
     """
     if board is None:
         yield lambda run: None
         return
     run_ids = {one["seed"]: RunWriter(runs, one).run_id for one in asked}
     by_ids = {_ids(fold.part("train")): fold.index for fold in folds}
-    heard: dict[tuple[str, int], Any] = {}
+    shown = _Shown(board)
 
     def hear(train: View, seed: int, entry: Mapping[str, float]) -> None:
         fold = by_ids.get(_ids(train))
-        if fold is None or seed not in run_ids:
-            return
-        key = run_ids[seed], fold
-        if key not in heard:
-            heard[key] = board.open(*key)
-        _show(heard[key], entry)
-
-    def show(run: Run) -> None:
-        for fold in run.record["folds"]:
-            if (run.run_id, fold["index"]) not in heard:
-                board.show_ended(run, fold["index"])
+        if fold is not None and seed in run_ids:
+            shown.epoch(run_ids[seed], fold, entry)
 
     try:
-        with listening(hear):
-            yield show
+        with listening(hear, shown.fold):
+            yield shown.run
     finally:
-        for writer in heard.values():
-            writer.close()
+        shown.close()
 
 
 def _ids(view: View) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from contracts.run import (
 )
 from contracts.terminal import progress, say
 from contracts.view import View
+from contracts.watching import tell_fold
 from evaluation._fits import draws, fits
 from evaluation.prediction_rows import predicted
 from evaluation.question import Question
@@ -231,3 +232,5 @@ def _save(
     }
     rows = predicted(job, fitted, fold.index)
     writer.save_fold(facts, rows, getattr(fitted, "history_", []), fitted.save)
+    told = {**writer.settings, "run_id": writer.run_id, "folds": [facts]}
+    tell_fold(Run(writer.folder, told))

@@ -19,28 +19,12 @@ from numpy.typing import NDArray
 from contracts.errors import RunError, listing
 from contracts.run import Run
 from evaluation import experiment, settings
+from evaluation.learnt_weights import Weights, learnt_weights
 from evaluation.question import Question
 from evaluation.statistics.confusions import Counts, speaker_confusions
 from evaluation.statistics.uncertainty import Interval, interval
 
 HEAD = "layer_probe"
-
-
-@dataclass(frozen=True)
-class Weights:
-    """What a head with weighted layers learnt.
-
-    Attributes:
-        model: name of the head
-        run: name of the run
-        layers: hidden states, in order
-        weights: ``(fold, layer)``, each row summing to 1
-    """
-
-    model: str
-    run: str
-    layers: tuple[int, ...]
-    weights: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -110,8 +94,16 @@ def fit_layers(
         rerun: fit finished runs again
 
     Raises:
-        RunError: if the feature has no layers, or a layer is not stored
+        RunError: if the feature has no layers, a layer is not stored, or ``options``
+            say layers too
     """
+    told = dict(options or {})
+    if "layers" in told:
+        msg = (
+            f"a layer study gives each run its layer: expected --layers, got --set "
+            f"layers={told['layers']}. Leave it out, or say --layers 0,4-8"
+        )
+        raise RunError(msg)
     stored = question.view.spec(feature).layers
     wanted = sorted(set(stored if layers is None else layers))
     missing = [n for n in wanted if n not in stored]
@@ -123,7 +115,6 @@ def fit_layers(
             "pipeline.py extract --feature wav2vec2 --layers all"
         )
         raise RunError(msg)
-    told = dict(options or {})
     out = []
     for layer in wanted:
         given = {"features": (feature,), "layers": (layer,)} | told
@@ -204,7 +195,7 @@ def study(by_layer: Mapping[int, Run], others: Iterable[Run] = ()) -> LayerStudy
         chosen=chosen,
         nested=interval(counts, speakers=names),
         runs=tuple(run.run_id for run in runs),
-        weights=tuple(_weights(runs[0], others)),
+        weights=tuple(learnt_weights(runs[0], others)),
         warnings=tuple(dict.fromkeys(w for run in runs for w in run.warnings)),
     )
 
@@ -225,24 +216,3 @@ def _nested(
     n_labels = len(next(iter(by_layer.values())).classes)
     told = np.array(truth, np.int64), np.array(guess, np.int64)
     return speaker_confusions(*told, speakers, n_labels)
-
-
-def _weights(first: Run, others: Iterable[Run]) -> Iterable[Weights]:
-    """Yield the learnt weights of heads on the same question and feature.
-
-    Another protocol, other folds and copies beside them give another hash of the folds.
-    """
-    feature = first.record["features"][0]["fingerprint"]
-    facts = ("corpus", "folds_hash", "partial")
-    for run in others:
-        record = run.record
-        learnt = [f["learnt"] for f in record["folds"]]
-        if (
-            all(record.get(fact) == first.record.get(fact) for fact in facts)
-            and record["labels"]["hash"] == first.record["labels"]["hash"]
-            and feature in [f["fingerprint"] for f in record["features"]]
-            and all("layer_weights" in one and "layers" in one for one in learnt)
-        ):
-            weights = np.array([one["layer_weights"] for one in learnt], np.float64)
-            layers = tuple(learnt[0]["layers"])
-            yield Weights(str(record["model"]), run.run_id, layers, weights)

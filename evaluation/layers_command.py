@@ -43,13 +43,13 @@ def layers(chosen: Namespace) -> int:
     from evaluation.asking import numbers, question_text
     from evaluation.question import ask, choose_corpora
 
+    wanted = numbers(chosen.layers)
     given = settings.parse(chosen.set or [])
     settings.heads([layer_study.HEAD], given, [chosen.feature])  # refuse early
     cache = Cache(chosen.cache)
     view = cache.view(*choose_corpora(cache, chosen.corpus), encoder=chosen.encoder)
     question = ask(view.require([chosen.feature]), chosen.labels, chosen.protocol)
     say(question_text(question, view.summary()))
-    wanted = numbers(chosen.layers)
     runs = layer_study.fit_layers(
         *(question, chosen.feature, chosen.runs, wanted, given, chosen.rerun)
     )
@@ -79,15 +79,17 @@ def text(study: LayerStudy) -> str:
         inner = points(float(study.inner[:, i].mean()))
         row = [layer, points(one.value), span, inner, listing(taken)]
         rows.append([*row, *(_weight(w, layer) for w in weights)])
-    named = [f"weight in {w.model}" for w in weights]
+    named = [f"weight in {w.name}" for w in weights]
     lines = [table([*heads, *named], rows)]
     one = study.nested
     span = "" if one.low != one.low else f" [{points(one.low)}, {points(one.high)}]"
-    lines.append(
-        f"layer chosen in each fold on its training speakers: UAR {points(one.value)} "
-        f"%{span}; layer {study.best_on_test}, best on the test speakers, would look "
-        f"{points(study.flattery)} points better"
-    )
+    if len(study.layers) > 1:
+        how = "better" if study.flattery >= 0 else "worse"
+        lines.append(
+            "layer chosen in each fold on its training speakers: UAR "
+            f"{points(one.value)} %{span}; layer {study.best_on_test}, best on the "
+            f"test speakers, would look {points(abs(study.flattery))} points {how}"
+        )
     if one.note:
         lines.append(one.note)
     lines += [f"[{warning}]" for warning in study.warnings]
@@ -95,7 +97,7 @@ def text(study: LayerStudy) -> str:
 
 
 def _weight(weights: object, layer: int) -> str:
-    from evaluation.layer_study import Weights
+    from evaluation.learnt_weights import Weights
 
     if not isinstance(weights, Weights) or layer not in weights.layers:
         return ""

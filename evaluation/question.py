@@ -88,11 +88,20 @@ def choose_corpora(cache: Cache, wanted: Sequence[str] | None) -> list[str]:
     """Take the corpora asked for, or the only one there is.
 
     Raises:
-        CacheError: if the cache is empty, or holds several and none was asked for
+        CacheError: if the cache is empty, lacks several of those asked for, or holds
+            several and none was asked for
     """
-    if wanted:
-        return sorted(set(wanted))
     there = cache.corpora
+    if wanted:
+        missing = sorted(set(wanted) - set(there))
+        if there and len(missing) > 1:  # of one alone the cache itself speaks
+            msg = (
+                f"no corpora {listing(missing)} in cache {cache.folder}: it has "
+                f"{listing(there)}. Run for each: python pipeline.py extract --corpus "
+                "NAME --root FOLDER"
+            )
+            raise CacheError(msg)
+        return sorted(set(wanted))
     if len(there) == 1:
         return there
     if there:

@@ -21,8 +21,9 @@ import numpy as np
 from contracts.errors import PluginError, RunError, listing
 from contracts.run import write_json
 from contracts.terminal import progress
+from evaluation._fits import fit_one
 from evaluation.measures.metrics import Scores, score
-from evaluation.settings import needs_dev, refuse_types, share, value
+from evaluation.settings import needs_dev, refuse_twice, refuse_types, share, value
 from evaluation.splits import inner
 from evaluation.splits.folds import Fold
 
@@ -66,7 +67,7 @@ def parse(pairs: Sequence[str]) -> dict[str, list[Any]]:
     """Read ``key=value,value``; values are as those of ``--set``.
 
     Raises:
-        PluginError: if a pair is none, or has no value
+        PluginError: if a pair is none, has no value, or a key comes twice
     """
     out: dict[str, list[Any]] = {}
     bad = []
@@ -84,6 +85,7 @@ def parse(pairs: Sequence[str]) -> dict[str, list[Any]]:
             f"bad --grid {listing(bad)}: expected key=value,value such as lr=1e-3,1e-4"
         )
         raise PluginError(msg)
+    refuse_twice([pair.partition("=")[0] for pair in pairs], "--grid")
     return out
 
 
@@ -230,7 +232,7 @@ def _uar(parts: Sequence[Fold], head: Any, candidate: Candidate, seed: int) -> f
         if "seed" in one.get_params(deep=False):
             one.set_params(seed=seed)
         dev = part.part("dev") if needs_dev(head) else None
-        fitted = one.fit(part.part("train"), dev)
+        fitted = fit_one(one, part.part("train"), dev)
         held = part.part("test")
         told = fitted.predict_proba(held)
         counted += score(held.labels, told, classes).confusion

@@ -18,17 +18,30 @@ def parse(pairs: Sequence[str]) -> dict[str, Any]:
     """Read ``key=value`` pairs; values are Python literals, anything else is text.
 
     Raises:
-        PluginError: if a pair has no ``=``
+        PluginError: if a pair has no ``=``, or a key comes twice
     """
     bad = [p for p in pairs if "=" not in p or not p.partition("=")[0]]
     if bad:
         msg = f"bad --set {listing(bad)}: expected key=value, such as n_estimators=500"
         raise PluginError(msg)
+    refuse_twice([pair.partition("=")[0] for pair in pairs], "--set")
     out = {}
     for pair in pairs:
         key, _, text = pair.partition("=")
         out[key] = value(text)
     return out
+
+
+def refuse_twice(keys: Sequence[str], option: str) -> None:
+    """Refuse settings that are said more than once.
+
+    Raises:
+        PluginError: naming all of them
+    """
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    if twice:
+        msg = f"{option} says {listing(twice)} more than once: say each once"
+        raise PluginError(msg)
 
 
 def value(text: str) -> Any:

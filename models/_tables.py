@@ -187,8 +187,9 @@ class TableHead(BaseHead):
         present, targets = np.unique(y, return_inverse=True)
         if len(present) < 2:
             msg = (
-                f"{self.name} needs two labels or more in train: expected some of "
-                f"{listing(train.classes)}, got only {train.classes[present[0]]}"
+                f"{self.name} needs two labels or more in train, got only "
+                f"{train.classes[present[0]]}. Choose a corpus with more, or another "
+                "label map: python pipeline.py list labels"
             )
             raise RunError(msg)
         self._set_classes(train.classes)

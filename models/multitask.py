@@ -194,8 +194,10 @@ class Head(FrameHead):
         """
         if not self.emotions:
             msg = (
-                "multitask learnt no labels (emotions=False): expected traits to be "
-                "asked for, with predict_traits(view)"
+                "multitask learnt no labels (emotions=False), so it has no "
+                "probabilities to test or to use: ask it for traits with "
+                "predict_traits(view), or fit it on that corpus: python pipeline.py "
+                "fit --model multitask --corpus NAME"
             )
             raise RunError(msg)
         return super().predict_proba(view)

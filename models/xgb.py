@@ -109,7 +109,17 @@ class Head(TableHead):
         )
 
     def fit(self, train: View, dev: View | None = None) -> Self:
-        """Grow the trees on ``train``; ``dev`` is not needed and not looked at."""
+        """Grow the trees on ``train``; ``dev`` is not needed and not looked at.
+
+        Raises:
+            RunError: without a tree, which the library takes without a word
+        """
+        if self.n_estimators < 1:
+            msg = (
+                "xgb cannot be fitted: expected n_estimators 1 or more, got "
+                f"{self.n_estimators}. Choose another with --set xgb.n_estimators=100"
+            )
+            raise RunError(msg)
         super().fit(train, dev)
         self.estimator_.set_params(device="cpu")  # where predict_proba's arrays are
         return self

@@ -142,20 +142,21 @@ def _lost(
 
 
 def _always(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    out = [
-        (
-            "Spread over folds",
+    ranked = [r for r in rows if r["says_labels"]]
+    apart = "95 %, from drawing the test speakers again, never single utterances. Two "
+    apart += "models whose intervals overlap may still differ: "
+    out = []
+    if ranked:
+        spread = (
             "The ± is the standard deviation over folds: how much one group of test "
-            "speakers differs from the next. It is no confidence interval.",
-        ),
-        (
-            "Intervals",
-            "95 %, from drawing the test speakers again, never single utterances. Two "
-            "models whose intervals overlap may still differ: the column “Against” "
-            "compares them on the same utterances.",
-        ),
-    ]
-    if len(rows) > 1:
+            "speakers differs from the next. It is no confidence interval."
+        )
+        out.append(("Spread over folds", spread))
+        apart += "the column “Against” compares them on the same utterances."
+    else:
+        apart += "python pipeline.py compare judges them on the same utterances."
+    out.append(("Intervals", apart))
+    if len(ranked) > 1:
         out.append(
             (
                 "The first of many",

@@ -9,8 +9,9 @@ from markupsafe import Markup
 from contracts.run import Run
 from evaluation.measures.calibration import Calibration, calibration_of
 from evaluation.measures.selective import RiskCoverage, risk_coverage_of
+from report._intervals import brackets_note, with_ends
 from report._svg import box, drawing, line, mark, polyline, text
-from report._words import NOTHING, ends, percent, points
+from report._words import NOTHING, percent, points
 
 WIDTH, LEFT, TOP, SIDE = 300.0, 36.0, 12.0, 230.0
 N_POINTS = 120  # of a drawn curve
@@ -26,23 +27,27 @@ def certainty(run: Run) -> dict[str, Any] | None:
         "reliability": reliability_plot(told),
         "risk": risk_plot(curve),
         "facts": _facts(told, curve),
-        "note": told.error.note,
+        "note": _note(told),
     }
 
 
+def _note(told: Calibration) -> str:
+    """Say what stands in brackets; the error's own note where it says more."""
+    said, _ = brackets_note([told.brier])
+    return said if told.error.note in said else f"{said}; {told.error.note}"
+
+
 def _facts(told: Calibration, curve: RiskCoverage) -> list[tuple[str, str]]:
-    error = points(told.error.value)
-    if told.error.low == told.error.low:
-        error += f" ({ends(told.error)})"
+    _, known = brackets_note([told.brier])
     facts = [
-        ("calibration error, points", error),
+        ("calibration error, points", with_ends(told.error, points, known=known)),
         (
             "of a perfectly calibrated model",
             f"{points(told.perfect)}, in 95 of 100 draws below "
             f"{points(told.perfect_95)}",
         ),
-        ("Brier, 0 to 2", f"{told.brier:.3f}"),
-        ("negative log likelihood, nats", f"{told.nll:.3f}"),
+        ("Brier, 0 to 2", with_ends(told.brier, known=known)),
+        ("negative log likelihood, nats", with_ends(told.nll, known=known)),
     ]
     if told.fitted is not None:
         facts += [

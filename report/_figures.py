@@ -4,7 +4,7 @@ Equal runs give equal files: no date is written, and names inside an SVG are sal
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,16 +50,38 @@ def save(figure: Figure, stem: Path, about: str) -> list[Path]:
     return out
 
 
-def _axes(width: float, height: float, panels: int = 1) -> tuple[Figure, list[Any]]:
+def panels(
+    width: float, height: float, beside: int = 1, below: int = 1, same: bool = False
+) -> tuple[Figure, list[Any]]:
+    """Make a figure.
+
+    Args:
+        width: inches
+        height: inches
+        beside: panels in a row
+        below: rows
+        same: whether all have the same upright axis
+
+    Returns:
+        the figure, and its panels row by row
+    """
     figure = Figure(figsize=(width, height), layout="constrained")
     with mpl.rc_context(STYLE):
-        made = figure.subplots(1, panels, squeeze=False)[0]
-    return figure, list(made)
+        made = figure.subplots(below, beside, squeeze=False, sharey=same)
+    return figure, list(made.flat)
+
+
+def intervals_on(axes: Any, places: Iterable[float], told: Iterable[Interval]) -> None:
+    """Draw upright intervals in percent, none where there is none."""
+    for x, one in zip(places, told, strict=True):
+        if not math.isnan(one.low):
+            ends = [100 * one.low, 100 * one.high]
+            axes.plot([x, x], ends, color=BLUE, lw=4, alpha=0.3)
 
 
 def ranking_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw UAR with its interval over speakers, a row each, the first on top."""
-    figure, (axes,) = _axes(5.5, 0.7 + 0.3 * len(rows))
+    figure, (axes,) = panels(5.5, 0.7 + 0.3 * len(rows))
     with mpl.rc_context(STYLE):
         for y, row in enumerate(rows):
             interval = row["interval"]
@@ -84,7 +106,7 @@ def confusion_figure(run: Run) -> Figure:
     support = np.maximum(scores.support, 1)[:, None]
     shares = 100 * scores.confusion / support
     n = len(scores.labels)
-    figure, (axes,) = _axes(1.2 + 0.42 * n, 1.0 + 0.42 * n)
+    figure, (axes,) = panels(1.2 + 0.42 * n, 1.0 + 0.42 * n)
     with mpl.rc_context(STYLE):
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
         for i, j in np.ndindex(shares.shape):
@@ -104,7 +126,7 @@ def certainty_figure(run: Run) -> Figure | None:
     told, curve = calibration_of(run), risk_coverage_of(run)
     if told is None or curve is None:
         return None
-    figure, (left, right) = _axes(5.5, 2.6, panels=2)
+    figure, (left, right) = panels(5.5, 2.6, beside=2)
     with mpl.rc_context(STYLE):
         bins = told.reliability
         left.plot([0, 100], [0, 100], color=ORANGE, ls="--", lw=1)
@@ -122,9 +144,9 @@ def history_figure(run: Run) -> Figure | None:
     histories = [h for h in histories if h]
     if not histories:
         return None
-    figure, panels = _axes(5.5, 2.4, panels=2)
+    figure, both = panels(5.5, 2.4, beside=2)
     with mpl.rc_context(STYLE):
-        for axes, what in zip(panels, ("loss", "uar"), strict=True):
+        for axes, what in zip(both, ("loss", "uar"), strict=True):
             for history in histories:
                 for name in sorted({k for e in history for k in e if what in k}):
                     ys = [e.get(name, math.nan) for e in history]
@@ -136,7 +158,7 @@ def history_figure(run: Run) -> Figure | None:
 
 def audit_figure(points: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw each practice of an audit with its interval, the honest one as a line."""
-    figure, (axes,) = _axes(5.5, 0.7 + 0.3 * len(points))
+    figure, (axes,) = panels(5.5, 0.7 + 0.3 * len(points))
     colours = {"honest": "black", "optimistic": ORANGE, "reference": GREY}
     with mpl.rc_context(STYLE):
         for y, point in enumerate(points):
@@ -159,7 +181,7 @@ def speakers_figure(run: Run) -> Figure | None:
     if not uars:
         return None
     names = sorted(uars, key=lambda name: (uars[name], name))
-    figure, (axes,) = _axes(max(3.0, 1 + 0.18 * len(names)), 2.4)
+    figure, (axes,) = panels(max(3.0, 1 + 0.18 * len(names)), 2.4)
     with mpl.rc_context(STYLE):
         places = range(len(names))
         axes.vlines(places, 0, [100 * uars[n] for n in names], color=GREY, lw=0.6)
@@ -180,12 +202,9 @@ def columns_figure(
         reference: UAR of the line
         unit: what the names count; columns that have one are joined
     """
-    figure, (axes,) = _axes(max(2.6, 0.9 + 0.34 * len(told)), 2.6)
+    figure, (axes,) = panels(max(2.6, 0.9 + 0.34 * len(told)), 2.6)
     with mpl.rc_context(STYLE):
-        for x, one in enumerate(told.values()):
-            if not math.isnan(one.low):
-                ends = [100 * one.low, 100 * one.high]
-                axes.plot([x, x], ends, color=BLUE, lw=4, alpha=0.3)
+        intervals_on(axes, range(len(told)), told.values())
         values = [100 * one.value for one in told.values()]
         axes.plot(values, "D-" if unit else "D", color=BLUE, ms=3.5, lw=1)
         axes.axhline(100 * reference, color=ORANGE, ls="--", lw=1)

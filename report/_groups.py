@@ -9,6 +9,7 @@ from evaluation.statistics.uncertainty import MIN_SPEAKERS, per_speaker
 from report._cautions import careful
 from report._ranking import ranking, row_name
 from report._scores import has_other_speakers
+from report._traits import asked_of_traits, told_of_traits, traits_picture
 from report._verdicts import Verdicts, verdicts
 from report._words import ends, percent
 
@@ -18,6 +19,8 @@ def groups(
 ) -> list[dict[str, Any]]:
     """Put the rows that may be compared together, the largest group first.
 
+    Groups of runs that say traits alone come last.
+
     Args:
         rows: as ``results`` returns them
         runs: by their ids
@@ -26,8 +29,12 @@ def groups(
     found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
         found.setdefault(row["group"], []).append(row)
-    ordered = sorted(found.items(), key=lambda item: -len(item[1]))
+    ordered = sorted(found.items(), key=lambda item: _place(item[1]))
     return [_group(key, members, runs, baseline) for key, members in ordered]
+
+
+def _place(rows: Sequence[Mapping[str, Any]]) -> tuple[bool, int]:
+    return not rows[0]["says_labels"], -len(rows)
 
 
 def _group(
@@ -37,14 +44,17 @@ def _group(
     baseline: str,
 ) -> dict[str, Any]:
     corpus, labels, _, protocol = key
-    told = verdicts(rows, runs, baseline)
+    labelled = rows[0]["says_labels"]
+    told = verdicts(rows, runs, baseline) if labelled else Verdicts()
     members = [
         {
             **row,
             "name": row_name(row),
             "verdict": told.word(row["runs"][0]),
             "paired": told.pairs.get(row["runs"][0]),
-            "speaker_uars": _speakers([runs[i] for i in row["runs"]]),
+            "speaker_uars": _speakers([runs[i] for i in row["runs"]])
+            if labelled
+            else {},
         }
         for row in rows
     ]
@@ -53,12 +63,13 @@ def _group(
         "labels": labels,
         "protocol": protocol,
         "title": runs[rows[0]["runs"][0]].record["protocol"]["title"],
+        "says_labels": labelled,
         "chance": rows[0]["chance"],
         "n_labels": round(1 / rows[0]["chance"]),
         "rows": members,
-        "picture": ranking(members),
-        "asked": _asked(members, protocol),
-        "told": _told(members, told),
+        "picture": ranking(members) if labelled else traits_picture(members),
+        "asked": _asked(members, protocol) if labelled else asked_of_traits(members),
+        "told": _told(members, told) if labelled else told_of_traits(members),
         "careful": careful(rows, [runs[i] for r in rows for i in r["runs"]]),
         "has_interval": any(r["interval"].low == r["interval"].low for r in rows),
         "has_speakers": any(r["speaker_uars"] for r in members),

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from contracts.terminal import count
 from report._corpus_plots import worst
 from report._run import anchor
+from report._traits import coefficient_ends
 from report._words import ends, percent, short_names, told
 
 HERE = Path(__file__).resolve().parent
@@ -63,6 +64,16 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (percent, ends, told, count, anchor, short_names, worst)
+    filters = (
+        percent,
+        ends,
+        coefficient_ends,
+        coefficient_ends,
+        told,
+        count,
+        anchor,
+        short_names,
+        worst,
+    )
     environment.filters |= {f.__name__: f for f in filters}
     return environment

@@ -6,6 +6,8 @@ from typing import Any
 
 from contracts.run import Run
 from evaluation.measures.metrics import Scores, score_run
+from evaluation.measures.traits import TraitScores, traits_of
+from evaluation.statistics.systems import says_labels
 from report._scores import fold_scores
 from report.results import feature_name
 
@@ -17,7 +19,7 @@ def runs_json(runs: Iterable[Run]) -> list[dict[str, Any]]:
 
 def _as_json(run: Run) -> dict[str, Any]:
     record, scores = run.record, score_run(run)
-    by_fold = fold_scores(run)
+    by_fold, labelled = fold_scores(run), says_labels(run)
     return {
         "run_id": run.run_id,
         "model": record["model"],
@@ -26,9 +28,13 @@ def _as_json(run: Run) -> dict[str, Any]:
         "labels": record["labels"]["name"],
         "seed": record["seed"],
         "metrics": {
-            **{name: _or_null(value) for name, value in scores.headline().items()},
-            "per_class": _per_class(scores),
-            "confusion": scores.confusion.tolist(),
+            **{
+                name: _or_null(value) if labelled else None
+                for name, value in scores.headline().items()
+            },
+            "per_class": _per_class(scores) if labelled else None,
+            "confusion": scores.confusion.tolist() if labelled else None,
+            "traits": [_trait(one) for one in traits_of(run) or ()],
         },
         "features": [feature_name(f) for f in record["features"]],
         "untrained": run.untrained,
@@ -48,6 +54,18 @@ def _as_json(run: Run) -> dict[str, Any]:
         "n_utterances": scores.n,
         "command": record["command"],
         "folder": str(run.folder),
+    }
+
+
+def _trait(one: TraitScores) -> dict[str, str | int | float | None]:
+    return {
+        "trait": one.trait,
+        "concordance": _or_null(one.concordance),
+        "low": _or_null(one.interval.low),
+        "high": _or_null(one.interval.high),
+        "pearson": _or_null(one.pearson),
+        "spearman": _or_null(one.spearman),
+        "n_utterances": one.n,
     }
 
 

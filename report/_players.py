@@ -16,7 +16,7 @@ from contracts.run import Run
 
 RATE = 16_000  # Hz, what the models hear
 SECONDS = 15.0  # of an utterance that are embedded at most
-TOTAL = 3_000_000  # bytes of sound in a page
+TOTAL = 2_000_000  # bytes of sound in a page
 _SEGMENT = re.compile(r"^(?P<path>.*)#(?P<start>\d+(?:\.\d+)?)-(?P<end>\d+(?:\.\d+)?)$")
 
 
@@ -70,7 +70,8 @@ def _lanes(run: Run) -> list[list[WrongOne]]:
     lanes: dict[str, list[WrongOne]] = {label: [] for label in run.classes}
     codes = {label: i for i, label in enumerate(run.classes)}
     said = shares.argmax(axis=1)
-    originals = np.flatnonzero((rows["variant"] == "").to_numpy())
+    answered = (rows["variant"] == "").to_numpy() & np.isfinite(shares).all(axis=1)
+    originals = np.flatnonzero(answered)
     ids, truth = rows["id"].to_numpy(object), rows["label"].to_numpy(object)
     for i in originals.tolist():
         code = codes.get(truth[i])

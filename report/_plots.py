@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from contracts.terminal import count
+from report._layer_weights import LayerWeights
 from report._svg import box, clip, drawing, line, mark, polyline, text, ticks
 from report._words import percent
 
@@ -103,21 +104,13 @@ def histogram(
     return drawing(width, top + height + 40, label, out, "histogram")
 
 
-def layers(
-    weights: Sequence[Sequence[float]], name: str, numbers: Sequence[int] = ()
-) -> Markup:
-    """Draw learnt layer weights: a dot per fold, a line through their mean.
-
-    Args:
-        weights: ``(fold, layer)``
-        name: of the plot
-        numbers: of the layers; none: counted from 1, or from 0 where there are 13
-    """
-    n = max(len(w) for w in weights)
+def layers(told: LayerWeights, name: str) -> Markup:
+    """Draw learnt layer weights: a dot per fold, a line through their mean."""
+    n = len(told.layers)
     top, height, left, step = 10.0, 140.0, 44.0, 34.0
     width = left + step * n + 10
-    most = max(max(w) for w in weights) or 1.0
-    low = min(0.0, *(min(w) for w in weights))
+    most = max(max(w) for w in told.weights) or 1.0
+    low = min(0.0, *(min(w) for w in told.weights))
 
     def place(value: float) -> float:
         return top + height * (1 - (value - low) / (most - low))
@@ -126,23 +119,19 @@ def layers(
     for tick in ticks(low, most, 4):
         out.append(line(left, place(tick), width - 10, place(tick), "grid"))
         out.append(text(left - 6, place(tick) + 4, f"{tick:g}", "tick", "end"))
-    whole = [w for w in weights if len(w) == n]
+    whole = [w for w in told.weights if len(w) == n]
     means = [sum(w[i] for w in whole) / len(whole) for i in range(n)]
     xs = [left + step * (i + 0.5) for i in range(n)]
-    start = 0 if n == 13 else 1  # hidden state 0 is the encoder's input
-    numbers = numbers if len(numbers) == n else range(start, start + n)
-    for fold, w in enumerate(weights):
-        for i, value in enumerate(w):
-            said = f"layer {numbers[i]}, fold number {fold + 1}: {value:.3f}"
-            out.append(mark("circle", xs[i], place(value), "dot", said, 3))
+    for fold, w in zip(told.folds, told.weights, strict=True):
+        for x, layer, value in zip(xs, told.layers, w, strict=False):
+            said = f"layer {layer}, fold {fold}: {value:.3f}"
+            out.append(mark("circle", x, place(value), "dot", said, 3))
     points = [(x, place(m)) for x, m in zip(xs, means, strict=True)]
     out.append(polyline(points, "mean"))
-    out += [
-        text(x, top + height + 16, numbers[i], "tick", "middle")
-        for i, x in enumerate(xs)
-    ]
+    for x, layer in zip(xs, told.layers, strict=True):
+        out.append(text(x, top + height + 16, layer, "tick", "middle"))
     out.append(text(width - 10, top + height + 33, "layer", "tick", "end"))
-    best = numbers[max(range(n), key=means.__getitem__)]
+    best = told.layers[max(range(n), key=means.__getitem__)]
     label = (
         f"{name} over {n} layers, a dot for each fold; largest mean at layer {best}."
     )

@@ -10,6 +10,7 @@ from contracts.run import Run
 from evaluation.reproducing import published_rows
 from evaluation.reproducing.published_rows import METRICS, Row
 from evaluation.reproducing.reproduce import Ours, ours
+from evaluation.statistics.systems import says_labels
 from report._run import anchor
 from report._words import ends, percent
 
@@ -37,7 +38,7 @@ def published(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def _entry(row: Row, runs: Sequence[Run]) -> dict[str, Any]:
-    own = [run for run in runs if run.record["model"] == row.model]
+    own = [r for r in runs if r.record["model"] == row.model and says_labels(r)]
     return {
         "model": row.model,
         "figure": row.published(),

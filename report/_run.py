@@ -5,21 +5,27 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from contracts.run import Run
 from evaluation.measures.metrics import Scores, score_run
+from evaluation.statistics.confusions import METRICS
+from evaluation.statistics.mean_interval import top_k_interval
+from evaluation.statistics.systems import says_labels
 from evaluation.statistics.uncertainty import RECALL, Interval, intervals
 from report._certainty import certainty
 from report._corpus_plots import tone
 from report._curves import curves
+from report._layer_weights import LAYERS, NUMBERS, layer_weights
 from report._plots import layers, speaker_dots
 from report._scores import fold_scores, part_scores
+from report._strips import class_strips, is_binned
 from report._studies import gap_views, robustness_view
 from report._svg import clip
 from report._votes import votes_view
 from report.results import feature_name
 
 N_LISTED = 50
-LAYERS, NUMBERS = "layer_weights", "layers"
 TOLD = ("features", "seed")  # settings that the page has elsewhere
 
 
@@ -39,7 +45,8 @@ def run_view(
         sure: the intervals of its scores; None: made here
     """
     record, whole, folds = run.record, score_run(run), fold_scores(run)
-    speakers = _speakers(run)
+    speakers, sure = _speakers(run), sure or intervals([run])
+    classes = _per_class(whole, sure)
     left_out = [(str(i), str(why)) for i, why in record["left_out"]]
     return {
         "record": record,
@@ -47,23 +54,31 @@ def run_view(
         "warnings": run.warnings,
         "features": [(feature_name(f), f) for f in record["features"]],
         "scores": whole,
+        "says_labels": says_labels(run),
         "robust": robustness_view(run),
         "gaps": gap_views(run) if with_gaps else [],
+        "n_tested": int((run.predictions["variant"] == "").sum()),
         "n_labels": len(run.classes),
         "confusion": _confusion(whole),
-        "per_class": _per_class(whole, sure or intervals([run])),
+        "per_class": classes,
+        "sure": {"top2": top_k_interval(run)} | {m: sure[m] for m in METRICS},
         "certainty": certainty(run),
         **votes_view(run),
         "speakers": speakers,
         "sexes": _by_sex(speakers),
         "speaker_plot": speaker_dots(speakers, whole.uar) if speakers else "",
+        "strips": class_strips(speakers, classes, 1 / len(classes)) if speakers else "",
+        "strips_binned": is_binned(speakers),
         "folds": [
             (_fold_name(run, f), f, folds[f["index"]])
             for f in record["folds"]
             if f["index"] in folds
         ],
         "curves": _curves(run),
-        "layers": _layers(record["folds"]),
+        "layers": [
+            layers(told, f"Layer weights {name}".strip())
+            for name, told in layer_weights(record["folds"]).items()
+        ],
         "learnt": _learnt(run),
         "settings": {
             k: _words(v) for k, v in record["settings"].items() if k not in TOLD
@@ -110,7 +125,7 @@ def _per_class(scores: Scores, sure: Mapping[str, Interval]) -> list[dict[str, A
 
 
 def _speakers(run: Run) -> list[dict[str, Any]]:
-    """Score each speaker, lowest UAR first."""
+    """Score each speaker, lowest UAR first; ``right`` and ``support`` per label."""
     rows = run.predictions.drop_duplicates("speaker")
     sexes = dict(zip(rows["speaker"].astype(str), rows["sex"].astype(str), strict=True))
     scored = [
@@ -120,6 +135,8 @@ def _speakers(run: Run) -> list[dict[str, Any]]:
             "n": scores.n,
             "uar": scores.uar,
             "war": scores.war,
+            "right": np.diag(scores.confusion).tolist(),
+            "support": scores.support.tolist(),
         }
         for name, scores in part_scores(run, "speaker").items()
         if scores.n
@@ -147,21 +164,6 @@ def _curves(run: Run) -> list[Any]:
             name = _fold_name(run, fold)
             out.append(curves(name, history, epochs[0] if epochs else None))
     return out
-
-
-def _layers(folds: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Draw learnt layer weights, one picture for each feature that has them."""
-    found: dict[str, list[Sequence[float]]] = {}
-    for fold in folds:
-        weights = fold["learnt"].get(LAYERS, {})
-        named = weights if isinstance(weights, Mapping) else {"": weights}
-        for name, values in named.items():
-            if values:
-                found.setdefault(name, []).append(values)
-    numbers = folds[0]["learnt"].get(NUMBERS, ()) if folds else ()
-    return [
-        layers(w, f"Layer weights {name}".strip(), numbers) for name, w in found.items()
-    ]
 
 
 def _fold_name(run: Run, fold: Mapping[str, Any]) -> str:

@@ -54,8 +54,13 @@ def lacking(run: Run, folds: dict[int, Scores]) -> list[str]:
 
 
 def deviation(values: Sequence[float]) -> float:
-    """Return the sample standard deviation (n - 1); NaN for fewer than two values."""
-    return statistics.stdev(values) if len(values) > 1 else math.nan
+    """Return the sample standard deviation (n - 1).
+
+    NaN for fewer than two values, or where one is not known.
+    """
+    if len(values) < 2 or any(map(math.isnan, values)):
+        return math.nan
+    return statistics.stdev(values)
 
 
 def has_other_speakers(runs: Sequence[Run]) -> bool:

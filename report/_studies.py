@@ -1,107 +1,94 @@
 """Studies over several runs or groups: layers, degraded sound, gaps."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from contracts.run import Run
 from evaluation.layer_study import LayerStudy, studies
-from evaluation.measures.gaps import all_gaps, robustness
-from evaluation.statistics.uncertainty import Interval
-from report._svg import box, drawing, line, mark, polyline, text, ticks
+from evaluation.measures.gaps import all_gaps
+from evaluation.measures.robustness import robustness
+from report._columns_plot import (
+    HEIGHT,
+    TOP,
+    Axes,
+    Column,
+    columns_plot,
+    evenly,
+    span,
+)
+from report._commands import commands_of
+from report._robustness_plot import robustness_plots
+from report._svg import box
 from report._words import NOTHING, ends, percent
 
-LEFT, TOP, HEIGHT, STEP = 40.0, 22.0, 180.0, 42.0
-LETTER = 6.4  # pixels of a letter below a column
+WEIGHTS = 24.0  # pixels of the learnt weights of a layer, all heads together
 
 
 def layer_views(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Draw UAR over the layers of each encoder that has a run per layer."""
-    return [
-        {
-            "title": f"{one.feature} · {one.encoder or 'no encoder'}",
-            "about": f"{one.corpus} · {one.labels} · {one.protocol} · seed {one.seed}",
-            "picture": layer_plot(one),
-            "nested": f"{percent(one.nested.value)} %"
-            + (f" ({ends(one.nested)})" if ends(one.nested) != NOTHING else ""),
-            "best": one.best_on_test,
-            "flattery": f"{100 * one.flattery:+.1f}",
-            "chosen": ", ".join(str(n) for n in dict.fromkeys(one.chosen.values())),
-            "warnings": one.warnings,
-        }
-        for one in studies(runs)
-    ]
+    return [_view(one, study_commands(one, runs)) for one in studies(runs)]
+
+
+def study_commands(one: LayerStudy, runs: Sequence[Run]) -> list[str]:
+    """Return what fitted the runs of a study, and those of learnt weights."""
+    by_id = {run.run_id: run for run in runs}
+    learnt = [weights.run for weights in one.weights]
+    return commands_of(by_id[name] for name in (*one.runs, *learnt))
+
+
+def _view(one: LayerStudy, commands: Sequence[str]) -> dict[str, Any]:
+    nested = f"{percent(one.nested.value)} %"
+    if ends(one.nested) != NOTHING:
+        nested += f" ({ends(one.nested)})"
+    return {
+        "title": f"{one.feature} · {one.encoder or 'no encoder'}",
+        "about": f"{one.corpus} · {one.labels} · {one.protocol} · seed {one.seed}",
+        "picture": layer_plot(one),
+        "nested": nested,
+        "best": one.best_on_test,
+        "flattery": f"{100 * one.flattery:+.1f}",
+        "chosen": ", ".join(str(n) for n in dict.fromkeys(one.chosen.values())),
+        "warnings": one.warnings,
+        "commands": commands,
+    }
 
 
 def layer_plot(one: LayerStudy) -> Markup:
     """Draw UAR and interval per layer, the nested choice as a line, learnt weights."""
-    told = dict(zip(map(str, one.layers), one.uar, strict=True))
-    weights = [
-        {str(layer): float(w) for layer, w in zip(own.layers, mean, strict=True)}
-        for own in one.weights
-        for mean in [own.weights.mean(axis=0)]
+    columns = [
+        Column(str(layer), f"layer {layer}", uar, one.nested.value)
+        for layer, uar in zip(one.layers, one.uar, strict=True)
     ]
-    label = f"UAR of {len(told)} layers"
-    return _columns(told, one.nested.value, label, "layer", weights)
+    xs, width = evenly(columns)
+    label = f"UAR of {len(columns)} layers; the line is {percent(one.nested.value)} %."
+    axes = Axes(width, *span(columns))
+    below = _weights(one, xs)
+    return columns_plot(columns, xs, axes, label, unit="layer", below=below)
 
 
-def _columns(
-    told: Mapping[str, Interval],
-    reference: float,
-    label: str,
-    unit: str = "",
-    weights: Sequence[Mapping[str, float]] = (),
-) -> Markup:
-    """Draw an interval and a mark per column, and a dashed line at a reference.
-
-    Columns that have a ``unit`` are numbers, and are joined by a line.
-    """
-    longest = max(len(name) for name in told)
-    step = max(STEP, LETTER * longest + 10, 240 / len(told))
-    width = LEFT + step * len(told) + 12
-    seen = [v for i in told.values() for v in (i.value, i.low, i.high)]
-    known = [v for v in [*seen, reference] if not math.isnan(v)]
-    low = max(0.0, math.floor(min(known) * 10) / 10)
-    high = min(1.0, math.ceil(max(known) * 10) / 10)
-
-    def y(value: float) -> float:
-        return TOP + HEIGHT * (1 - (value - low) / ((high - low) or 1))
-
+def _weights(one: LayerStudy, xs: Sequence[float]) -> list[Markup]:
+    """Draw the mean weight that each head learnt, the largest over a third."""
+    learnt = [
+        dict(zip(own.layers, own.weights.mean(axis=0).tolist(), strict=True))
+        for own in one.weights
+    ]
+    most = max((w for own in learnt for w in own.values()), default=1.0)
+    wide = WEIGHTS / max(1, len(learnt))
     out = []
-    for tick in ticks(low, high, 5):
-        out.append(line(LEFT, y(tick), width - 8, y(tick), "grid"))
-        out.append(text(LEFT - 6, y(tick) + 4, f"{100 * tick:.0f}", "tick", "end"))
-    most = max((w for own in weights for w in own.values()), default=1.0)
-    points = []
-    for i, (name, one) in enumerate(told.items()):
-        x = LEFT + step * (i + 0.5)
-        for own in weights:
-            tall = 0.35 * HEIGHT * own.get(name, 0.0) / most
-            said = f"{unit} {name}: mean learnt weight {own.get(name, 0.0):.3f}"
-            out.append(box(x - 9, TOP + HEIGHT - tall, 18, tall, "weight", said))
-        if not math.isnan(one.low):
-            out.append(
-                box(x - 6, y(one.high), 12, y(one.low) - y(one.high), "interval")
-            )
-        said = f"{unit} {name}: {percent(one.value)} % ({ends(one)})".strip()
-        out.append(mark("diamond", x, y(one.value), "pooled", said, 4))
-        points.append((x, y(one.value)))
-        out.append(text(x, TOP + HEIGHT + 16, name, "tick", "middle"))
-    if unit:
-        out.append(polyline(points, "curve-dev"))
-        out.append(text(width - 8, TOP + HEIGHT + 32, unit, "tick", "end"))
-    out.append(line(LEFT, y(reference), width - 8, y(reference), "reference"))
-    out.append(text(LEFT, TOP - 9, "UAR %", "tick"))
-    said = f"{label}; the line is {percent(reference)} %."
-    return drawing(width, TOP + HEIGHT + 40, said, out, "columns", least=width * 0.8)
+    for layer, x in zip(one.layers, xs, strict=True):
+        for i, own in enumerate(learnt):
+            weight = own.get(layer, 0.0)
+            tall = 0.35 * HEIGHT * weight / most
+            said = f"{one.weights[i].name}, layer {layer}: mean weight {weight:.3f}"
+            at = x - WEIGHTS / 2 + i * wide, TOP + HEIGHT - tall
+            out.append(box(*at, wide, tall, "weight", said))
+    return out
 
 
 def robustness_view(run: Run) -> dict[str, Any] | None:
     """Draw UAR under each kind of degraded sound; None where none was tested."""
-    if not (run.predictions["variant"] != "").any():
-        return None
     told = robustness(run)
     if not told:
         return None
@@ -118,11 +105,8 @@ def robustness_view(run: Run) -> dict[str, Any] | None:
             }
             for one in told
         ],
-        "picture": _columns(
-            {one.name: one.uar for one in told},
-            told[0].clean.value,
-            f"UAR of {len(told)} kinds of degraded sound",
-        ),
+        "picture": robustness_plots(told),
+        "commands": commands_of([run]),
     }
 
 

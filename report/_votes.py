@@ -1,83 +1,96 @@
 """Runs on corpora with votes or traits: what is not one label."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from contracts.run import Run
 from evaluation.measures.annotators import annotators_of
-from evaluation.measures.metrics import top_k_of
 from evaluation.measures.soft_labels import (
     SoftScores,
+    soft_intervals_of,
     soft_scores_of,
     tau_by_entropy_of,
 )
 from evaluation.measures.traits import traits_of
+from evaluation.statistics.uncertainty import Interval
+from report._intervals import brackets_note, number, with_ends
 from report._svg import box, drawing, line, mark, polyline, text
-from report._words import NOTHING, percent
+from report._words import percent
 
 
 def votes_view(run: Run) -> dict[str, Any]:
     """Collect what the page shows of votes and traits; empty where there are none.
 
     Returns:
-        ``top2``; ``votes``: name and words each; ``tau``: a picture of tau-b against
-        the entropy of the votes; ``annotators``: why there is no reference, or empty;
-        ``traits``: one row each
+        ``votes``: name and words each; ``votes_note``: what stands in brackets there;
+        ``tau``: a picture of tau-b against the entropy of the votes; ``annotators``:
+        why there is no reference, or empty; ``traits``: one row each
     """
     soft = soft_scores_of(run)
     told: dict[str, Any] = {
-        "top2": top_k_of(run),
         "votes": [],
+        "votes_note": "",
         "tau": "",
         "annotators": "",
         "traits": traits_of(run) or (),
     }
     if soft is None:
         return told
-    told["votes"] = _soft(soft)
+    sure = soft_intervals_of(run)
+    told["votes_note"], known = brackets_note([sure["top1"]])
+    told["votes"] = _soft(soft, sure, known)
     people, why = annotators_of(run)
     if people is None:
         told["annotators"] = why
     else:
-        words = f"{percent(people.top1)} %, agreement {percent(people.agreement)} %"
+        both = (
+            with_ends(x, percent, "%", known) for x in (people.top1, people.agreement)
+        )
+        words = ", agreement ".join(both)
         told["votes"].append(("one annotator against the others", words))
     told["tau"] = _tau_plot(run)
     return told
 
 
-def _soft(soft: SoftScores) -> list[tuple[str, str]]:
+def _soft(
+    soft: SoftScores, sure: Mapping[str, Interval], known: str
+) -> list[tuple[str, str]]:
+    """Say each number with its interval; ``known`` is why most have none."""
+
+    def share(name: str) -> str:
+        return with_ends(sure[name], percent, "%", known)
+
+    def plain(name: str) -> str:
+        return with_ends(sure[name], known=known)
+
     of_all = f"{soft.n:,} utterances with votes"
     if soft.n_voteless:
         of_all += f", {soft.n_voteless:,} without"
+    attainable, undefined = number(soft.tau.attainable), soft.tau.n_undefined
+    tau = f"attainable {attainable}; not defined for {undefined:,}"
+    infinite = f"; infinite for {soft.n_infinite:,}" if soft.n_infinite else ""
+    exact = [("labels above 0.2, all and no other", share("exact_set"))]
+    if "exact_set_chosen" in sure:
+        name = "the same at thresholds chosen in each fold"
+        exact.append((name, share("exact_set_chosen")))
     return [
         ("counted", of_all),
-        ("most voted label named", f"{percent(soft.top1)} %"),
-        ("among the two likeliest", f"{percent(soft.top2)} %"),
+        ("most voted label named", share("top1")),
+        ("among the two likeliest", share("top2")),
         (
             "mean share of the votes",
-            f"{percent(soft.agreement)} %, at most {percent(soft.ceiling)} %",
+            f"{share('agreement')}, at most {percent(soft.ceiling)} %",
         ),
-        (
-            "Kendall's tau-b",
-            f"{_number(soft.tau.mean)}, attainable {_number(soft.tau.attainable)}; "
-            f"not defined for {soft.tau.n_undefined:,}",
-        ),
+        ("Kendall's tau-b", f"{plain('tau')}, {tau}"),
         (
             "tau-b, labels above 0.2 of the votes",
-            f"{_number(soft.tau_of_few.mean)} over {soft.tau_of_few.n:,}",
+            f"{plain('tau_of_few')} over {soft.tau_of_few.n:,}",
         ),
-        ("labels above 0.2, all and no other", f"{percent(soft.exact_set)} %"),
-        (
-            "Kullback-Leibler, nats",
-            f"{_number(soft.finite_kl)}"
-            + (f"; infinite for {soft.n_infinite:,}" if soft.n_infinite else ""),
-        ),
-        ("Jensen-Shannon, bits", _number(soft.jensen_shannon)),
+        *exact,
+        ("Kullback-Leibler, nats", plain("finite_kl") + infinite),
+        ("Jensen-Shannon, bits", plain("jensen_shannon")),
     ]
-
-
-def _number(value: float) -> str:
-    return NOTHING if math.isnan(value) else f"{value:.3f}"
 
 
 def _tau_plot(run: Run) -> Any:

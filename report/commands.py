@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contracts.command import REPORT, Command, runs_option
 from contracts.errors import RunError, listing
@@ -13,6 +13,7 @@ from report.audit_plot_command import AUDIT_PLOT
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Mapping, Sequence
 
     from jsonargparse import ArgumentParser
 
@@ -64,6 +65,7 @@ def report(chosen: Namespace) -> int:
     paths = sorted((chosen.runs / "inspect").glob("*.json"))
     inspections = [json.loads(p.read_text(encoding="utf-8")) for p in paths]
     rows = results(runs)
+    _refuse_unknown(chosen.baseline, rows)
     if rows:
         say(results_table(rows))
     if unfinished:
@@ -80,9 +82,25 @@ def report(chosen: Namespace) -> int:
     if chosen.export is not None:
         from report.export import export
 
-        n = export(runs, asked.audits, chosen.export, rows, chosen.baseline)
+        to, named = chosen.export, chosen.baseline
+        n = export(runs, asked.audits, to, rows, named, asked.cache, asked.method)
         say(f"{count(n, 'file')} for print in {chosen.export}")
     return 0
+
+
+def _refuse_unknown(baseline: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a baseline that is neither a head nor a run of the page.
+
+    Raises:
+        RunError: naming the heads there are
+    """
+    if baseline and not any(baseline in (r["model"], *r["runs"]) for r in rows):
+        heads = dict.fromkeys(str(r["model"]) for r in rows)
+        msg = (
+            f"no head or run {baseline!r} on the page: expected a run's whole name or "
+            f"one of {listing(heads) or 'no heads'}. See: python pipeline.py runs"
+        )
+        raise RunError(msg)
 
 
 def _asked(chosen: Namespace) -> Asked:
@@ -140,15 +158,27 @@ def runs(chosen: Namespace) -> int:
     if chosen.json:
         say(json.dumps(told, indent=1))
         return 0
+    say(_runs_table(told))
+    if unfinished:
+        warn(f"unfinished: {listing(unfinished)}")
+    return 0
+
+
+def _runs_table(told: Sequence[Mapping[str, Any]]) -> str:
+    """Write a line for each run; concordance only where some run predicts traits."""
+    with_traits = any(r["metrics"]["traits"] for r in told)
     rows = []
     for r in told:
         values = [r["metrics"][name] for name in ("uar", "war", "f1")]
         shown = ["" if v is None else f"{v:.3f}" for v in values]
+        if with_traits:
+            found = r["metrics"]["traits"]
+            near = [(t["trait"], t["concordance"]) for t in found]
+            words = [f"{k} {v:.3f}" if v is not None else f"{k} –" for k, v in near]
+            shown.append(", ".join(words))
         rows.append([r["run_id"], *shown, "; ".join(r["warnings"])])
-    say(table(["run_id", "UAR", "WAR", "F1", ""], rows))
-    if unfinished:
-        warn(f"unfinished: {listing(unfinished)}")
-    return 0
+    more = ["concordance"] if with_traits else []
+    return table(["run_id", "UAR", "WAR", "F1", *more, ""], rows)
 
 
 COMMANDS = [

@@ -9,6 +9,7 @@ from typing import Any
 from contracts.command import AUDIO
 from contracts.run import Run, command
 from report._audits import audit_views
+from report._budget import BUDGET
 from report._cautions import cautions
 from report._cross import cross_views
 from report._groups import groups
@@ -120,7 +121,8 @@ def _utterances(
     wrong = instructive(best, asked.n_audio)
     sound = players([w.id for w in wrong], asked.root, AUDIO)
     names = {i: (anchor(i), _name(row, runs[i])) for i, row in ordered}
-    packed = pack([runs[i] for i, _ in ordered], names)
+    left = BUDGET - sum(map(len, sound.audio.values()))
+    packed = pack([runs[i] for i, _ in ordered], names, budget=left)
     maps, problems = _maps([runs[i] for i, _ in ordered], packed["ids"], asked)
     return {
         "data": data_block(packed),
@@ -160,5 +162,5 @@ def _shown(
     return [
         dict(zip(heads, (w, audio[w.id], places[w.id], *names[w.run]), strict=True))
         for w in wrong
-        if w.id in audio
+        if w.id in audio and w.id in places
     ]

@@ -1,7 +1,9 @@
 """Results of runs as rows: what the terminal, the page and ``--json`` share.
 
 Only runs of the same corpus, labels and protocol are ranked against each other. Runs
-that differ in nothing but the seed are one row with the spread over seeds.
+that differ in nothing but the seed are one row with the spread over seeds. Runs that
+say traits and no labels have groups of their own, best mean concordance first, and no
+rank.
 """
 
 import math
@@ -11,15 +13,15 @@ from typing import Any
 
 from contracts.errors import RunError
 from contracts.run import Run
-from contracts.terminal import table
 from evaluation.measures.metrics import per_variant, score_run
-from evaluation.statistics.systems import but_for_the_seed
+from evaluation.statistics.systems import but_for_the_seed, says_labels
+from evaluation.statistics.trait_systems import traits_said
 from evaluation.statistics.uncertainty import Interval, intervals
+from report._results_table import heard, results_table
 from report._scores import deviation, fold_scores, lacking, test_speakers
-from report._words import NOTHING, ends, percent, spread, told
+from report._traits import mean_concordance, trait_rows
 
-_HEADS = ("rank", "model", "features", "seeds", "UAR %", "95 %", "per fold %")
-_TAIL = ("WAR %", "F1 %", "n", "speakers", "warnings")
+__all__ = ["feature_name", "heard", "results", "results_table"]
 
 
 def results(runs: Iterable[Run]) -> list[dict[str, Any]]:
@@ -33,19 +35,25 @@ def results(runs: Iterable[Run]) -> list[dict[str, Any]]:
         ``(corpus, label map, its hash, protocol)``, ``rank`` is None for partial
         runs; ``uar``, ``war`` and ``f1`` pool the folds and are means over seeds;
         ``fold_*`` are over all folds of all seeds, ``interval`` is of ``uar`` over
-        speakers; NaN where there is nothing
+        speakers; NaN where there is nothing; ``says_labels`` is False of runs that say
+        ``traits`` alone, which then stand in the place of the label map in ``group``
     """
     alike: dict[str, list[Run]] = {}
     for run in runs:
         alike.setdefault(but_for_the_seed(run), []).append(run)
     rows = [_row(sorted(same, key=_seed)) for same in alike.values()]
-    rows.sort(key=lambda r: (r["group"], r["partial"], _last(r["uar"]), r["model"]))
+    rows.sort(key=lambda r: (r["group"], r["partial"], _last(_worth(r)), r["model"]))
     _rank(rows)
     return rows
 
 
 def _seed(run: Run) -> tuple[int, str]:
     return int(run.record["seed"]), run.run_id
+
+
+def _worth(row: Mapping[str, Any]) -> float:
+    """Return what rows of a group are put in order by."""
+    return float(row["uar"]) if row["says_labels"] else mean_concordance(row)
 
 
 def _last(value: float) -> float:
@@ -56,6 +64,9 @@ def _last(value: float) -> float:
 def _group(run: Run) -> tuple[str, str, str, str]:
     labels = run.record["labels"]
     protocol = str(run.record["protocol"]["name"])
+    if not says_labels(run):
+        traits = f"traits {', '.join(sorted(traits_said(run)))}"
+        return run.record["corpus"], traits, "", protocol
     return run.record["corpus"], labels["name"], labels["hash"], protocol
 
 
@@ -70,6 +81,8 @@ def _row(runs: Sequence[Run]) -> dict[str, Any]:
     pooled = [score_run(run) for run in runs]
     folds = [fold_scores(run) for run in runs]
     uars = [s.uar for s in pooled]
+    labelled = says_labels(runs[0])
+    traits = [] if labelled else _traits(runs)
     return {
         "group": _group(runs[0]),
         "rank": None,
@@ -88,7 +101,9 @@ def _row(runs: Sequence[Run]) -> dict[str, Any]:
         "runs": [run.run_id for run in runs],
         "uar": _mean(uars),
         "war": _mean([s.war for s in pooled]),
-        "f1": _mean([s.f1 for s in pooled]),
+        "f1": _mean([s.f1 for s in pooled]) if labelled else math.nan,
+        "says_labels": labelled,
+        "traits": traits,
         **_intervals(runs),
         "seed_uars": uars,
         "seed_sd": deviation(uars),
@@ -96,11 +111,13 @@ def _row(runs: Sequence[Run]) -> dict[str, Any]:
         "fold_uars": [[s.uar for s in scores.values()] for scores in folds],
         **_spread([s.uar for scores in folds for s in scores.values()]),
         "chance": 1 / len(runs[0].classes),
-        "n_utterances": pooled[0].n,
+        "n_utterances": max([pooled[0].n, *(t["n"] for t in traits)]),
         "n_speakers": len(test_speakers(runs[0])),
         "n_folds": len(first["folds"]),
         "lacking": sorted(
             {w for r, f in zip(runs, folds, strict=True) for w in lacking(r, f)}
+            if labelled
+            else ()
         ),
         "warnings": list(dict.fromkeys(w for run in runs for w in run.warnings)),
         "breaks": list(first["protocol"]["breaks"]),
@@ -124,6 +141,14 @@ def _intervals(runs: Sequence[Run]) -> dict[str, Any]:
         why = "each seed was tested on other utterances: no interval"
         return {"interval": Interval(mean, math.nan, math.nan, 0, why), "intervals": {}}
     return {"interval": found["uar"], "intervals": found}
+
+
+def _traits(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Score the traits of runs; where the seed chose who was tested, of the first."""
+    try:
+        return trait_rows(runs)
+    except RunError:
+        return trait_rows(runs[:1])
 
 
 def _chosen(record: Mapping[str, Any]) -> dict[str, str]:
@@ -172,7 +197,7 @@ def _rank(rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         groups.setdefault(row["group"], []).append(row)
     for members in groups.values():
-        whole = [r for r in members if not r["partial"]]
+        whole = [r for r in members if not r["partial"] and r["says_labels"]]
         for rank, row in enumerate(whole, start=1):
             row["rank"] = rank
         for row in members:
@@ -197,48 +222,3 @@ def _differs(
         for k, v in row["inputs"].items()
         if any(m["inputs"].get(k, v) != v for m in same)
     }
-
-
-def results_table(rows: Iterable[dict[str, Any]]) -> str:
-    """Lay out results for a terminal, one table per group, warnings last.
-
-    Args:
-        rows: as ``results`` returns them
-    """
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(row["group"], []).append(row)
-    blocks = []
-    for (corpus, labels, _, protocol), members in groups.items():
-        chance = percent(members[0]["chance"])
-        title = f"{corpus}, labels {labels}, protocol {protocol} (chance {chance} %)"
-        cells = [_cells(row) for row in members]
-        blocks.append(f"{title}\n{table((*_HEADS, *_TAIL), cells)}")
-    return "\n\n".join(blocks)
-
-
-def heard(row: Mapping[str, Any]) -> str:
-    """Say what a row's head heard: its features, and copies that it was trained on."""
-    more = f", with {' '.join(row['augmented'])}" if row["augmented"] else ""
-    return "+".join(row["features"]) + more
-
-
-def _cells(row: dict[str, Any]) -> list[object]:
-    seeds = ",".join(map(str, row["seeds"]))
-    if len(row["seeds"]) > 1:
-        seeds += f" (± {percent(row['seed_sd'])})"
-    model = row["model"] + (f" ({told(row['differs'])})" if row["differs"] else "")
-    return [
-        NOTHING if row["rank"] is None else row["rank"],
-        model,
-        heard(row),
-        seeds,
-        percent(row["uar"]),
-        ends(row["interval"]),
-        spread(row),
-        percent(row["war"]),
-        percent(row["f1"]),
-        row["n_utterances"],
-        row["n_speakers"],
-        "; ".join(row["warnings"]),
-    ]

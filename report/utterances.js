@@ -16,28 +16,49 @@
     speaker: find("u-speaker"), which: find("u-which"), text: find("u-text"),
   };
   const body = find("u-body"), count = find("u-count"), pages = find("u-pages");
+  const part = find("u-part"), left = find("u-left");
   const before = find("u-before"), after = find("u-after"), heads = find("u-heads");
-  const state = { run: 0, rows: [], shown: [], at: 0, by: "share", up: false };
+  const state = { run: 0, rows: [], shown: [], at: 0, by: "share", up: false, cell: "" };
 
   function numbers(text, Kind) {
     const bytes = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
     return new Kind(bytes.buffer);
   }
 
+  // the bits of a mask, the first in the lowest bit; without a mask all are there
+  function there(mask) {
+    const bytes = mask === undefined ? undefined : numbers(mask, Uint8Array);
+    return (i) => bytes === undefined || Boolean((bytes[i >> 3] >> (i & 7)) & 1);
+  }
+
   function unpack(place) {
     const run = DATA.runs[place], set = DATA.sets[run.set], n = run.labels.length;
+    const Share = run.bytes === 2 ? Uint16Array : Uint8Array;
+    const Said = n < 255 ? Share : Uint16Array;
+    const top = run.bytes === 2 ? NONE : 255, none = Said === Uint8Array ? 255 : NONE;
     const index = numbers(set.index, Uint32Array);
     const truth = numbers(set.truth, Uint16Array);
-    const said = numbers(run.said, Uint16Array);
-    const shares = numbers(run.p, Uint16Array);
-    return Array.from(index, (at, i) => {
-      const own = Array.from(shares.subarray(i * n, i * n + n), (s) => s / NONE);
-      return {
+    const told = numbers(run.said, Said), shares = numbers(run.p, Share);
+    const kept = there(run.rows), known = there(run.with);
+    const rows = [];
+    let from = 0;
+    index.forEach((at, i) => {
+      if (!kept(i)) return;
+      const row = {
         at, id: DATA.ids[at], speaker: DATA.speakers[DATA.speaker[at]],
-        truth: truth[i] === NONE ? -1 : truth[i], said: said[i], own,
-        share: own[said[i]], right: truth[i] === NONE ? 0 : own[truth[i]],
+        truth: truth[i] === NONE ? -1 : truth[i], said: told[rows.length],
+        own: [], share: -1, right: -1,
       };
+      if (row.said === none) row.said = -1;
+      if (known(rows.length)) {
+        row.own = Array.from(shares.subarray(from, from + n), (s) => s / top);
+        row.share = row.own[row.said];
+        if (row.truth >= 0) row.right = row.own[row.truth];
+        from += n;
+      }
+      rows.push(row);
     });
+    return rows;
   }
 
   function node(name, text, given = {}) {
@@ -64,12 +85,19 @@
     options(fields.speaker, "any", state.speakers);
     fields.run.value = String(place);
     find("u-link").setAttribute("href", "#" + DATA.runs[place].link);
+    part.textContent = DATA.runs[place].part;
+    part.hidden = !part.textContent;
+    state.cell = "";
   }
 
   const keys = {
     id: (row) => row.id, speaker: (row) => row.speaker, share: (row) => row.share,
     truth: (row) => row.truth, said: (row) => row.said, right: (row) => row.right,
   };
+
+  function wrong(row) {
+    return row.truth >= 0 && row.said >= 0 && row.truth !== row.said;
+  }
 
   function filter() {
     const truth = fields.truth.value, said = fields.said.value;
@@ -80,8 +108,8 @@
       (truth === "" || row.truth === Number(truth)) &&
       (said === "" || row.said === Number(said)) &&
       (speaker === undefined || row.speaker === speaker) &&
-      (which !== "wrong" || (row.truth >= 0 && row.truth !== row.said)) &&
-      (which !== "right" || row.truth === row.said) &&
+      (which !== "wrong" || wrong(row)) &&
+      (which !== "right" || (row.said >= 0 && row.truth === row.said)) &&
       (which !== "heard" || SOUND.has(row.at)) &&
       words.every((word) => row.id.toLowerCase().includes(word)));
     order();
@@ -104,10 +132,17 @@
     draw();
   }
 
-  function percent(share) { return (100 * share).toFixed(1); }
+  function percent(share) {
+    if (share < 0) return "–";
+    return (100 * share).toFixed(DATA.runs[state.run].bytes === 2 ? 1 : 0);
+  }
 
   function bars(row, labels) {
     const cell = node("td", undefined, { class: "u-bars" });
+    if (!row.own.length) {
+      cell.textContent = "–";
+      return cell;
+    }
     const told = labels.map((label, i) => `${label} ${percent(row.own[i])} %`);
     const plot = node("span", undefined, {
       role: "img", class: "shares", "aria-label": told.join(", "), title: told.join("\n"),
@@ -133,28 +168,31 @@
       }));
     }
     const truth = row.truth < 0 ? "none" : labels[row.truth];
-    const wrong = row.truth >= 0 && row.truth !== row.said;
     tr.append(name, node("td", row.speaker), node("td", truth),
-      node("td", labels[row.said], wrong ? { class: "wrong" } : {}),
+      node("td", row.said < 0 ? "none" : labels[row.said],
+        wrong(row) ? { class: "wrong" } : {}),
       node("td", percent(row.share), { class: "number" }),
-      node("td", row.truth < 0 ? "–" : percent(row.right), { class: "number" }),
+      node("td", percent(row.right), { class: "number" }),
       bars(row, labels));
     return tr;
   }
 
   function draw() {
     const labels = DATA.runs[state.run].labels, n = state.shown.length;
-    const part = state.shown.slice(state.at, state.at + STEP);
-    body.replaceChildren(...part.map((row) => line(row, labels)));
+    const some = state.shown.slice(state.at, state.at + STEP);
+    body.replaceChildren(...some.map((row) => line(row, labels)));
     const last = Math.min(state.at + STEP, n);
+    const whole = DATA.runs[state.run].n, here = state.rows.length;
     count.textContent = `${n.toLocaleString("en")} of ` +
-      `${state.rows.length.toLocaleString("en")} utterances`;
+      `${here.toLocaleString("en")} utterances` + (here === whole ? "" :
+        ` on this page, which are some of ${whole.toLocaleString("en")}`) + state.cell;
     pages.textContent = n ? `${state.at + 1} to ${last}` : "none";
     before.disabled = state.at === 0;
     after.disabled = last >= n;
   }
 
   function changed() {
+    state.cell = "";
     filter();
     live.textContent = count.textContent;
   }
@@ -190,7 +228,11 @@
     fields.truth.value = String(cell.parentElement.sectionRowIndex);
     fields.said.value = String(cell.cellIndex - 1);
     for (const name of ["speaker", "which", "text"]) fields[name].value = "";
-    changed();
+    if (state.rows.length < DATA.runs[state.run].n) {
+      state.cell = `; the cell counts ${cell.querySelector("small").textContent}`;
+    }
+    filter();
+    live.textContent = count.textContent;
     const head = find("utterances");
     head.scrollIntoView();
     head.focus({ preventScroll: true });
@@ -226,6 +268,8 @@
         (state.up ? "ascending" : "descending");
     });
   }
+  left.textContent = DATA.left;
+  left.hidden = !DATA.left;
   box.hidden = false;
   fields.which.value = "wrong";
   if (!SOUND.size) fields.which.querySelector("[value=heard]").remove();

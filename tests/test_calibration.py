@@ -171,7 +171,7 @@ def test_a_calibrated_model_is_told_from_one_that_is_too_sure() -> None:
     assert 0 < sure.perfect_95 < sure.error.low < sure.error.value < sure.error.high
     assert not sure.error.note
     assert sure.fitted_error < sure.error.value / 2
-    assert sure.fitted_nll < sure.nll
+    assert sure.fitted_nll < sure.nll.value
     assert sure.error.value == pytest.approx(sure.reliability.error)
 
 
@@ -182,18 +182,41 @@ def test_below_eight_speakers_there_is_no_interval(
     found = calibration(answers_of(*drawn(200), n_speakers))
 
     assert found is not None
-    assert found.error.n_speakers == n_speakers
-    assert math.isnan(found.error.high) != interval
-    assert ("fewer than 8" in found.error.note) != interval
+    for one in (found.error, found.brier, found.nll):
+        assert one.n_speakers == n_speakers
+        assert math.isnan(one.high) != interval
+        assert ("fewer than 8" in one.note) != interval
 
 
 def test_unknown_speakers_give_no_interval() -> None:
     found = calibration(answers_of(*drawn(200), 12, unknown=3))
 
     assert found is not None
-    assert math.isnan(found.error.high)
-    assert found.error.note.startswith("no speaker is known of 3 utterances")
-    assert found.error.n_speakers == 12
+    for one in (found.error, found.brier, found.nll):
+        assert math.isnan(one.high)
+        assert one.note.startswith("no speaker is known of 3 utterances")
+        assert one.n_speakers == 12
+
+
+def test_brier_and_likelihood_have_the_interval_of_resampled_speakers() -> None:
+    rng = np.random.default_rng(0)
+    truth, told = drawn(1200)
+    weak = np.arange(1200) % 12 < 4  # a third of the speakers are heard wrongly
+    told[weak] = rng.dirichlet(np.ones(K), weak.sum())
+    rows = answers_of(truth, told, 12)
+
+    found = calibration(rows)
+
+    assert found is not None
+    for score, one in ((brier, found.brier), (nll, found.nll)):
+        each = [
+            score(truth[rows.speakers == s], told[rows.speakers == s])
+            for s in sorted(set(rows.speakers))
+        ]
+        draws = np.mean(rng.choice(each, (4000, 12)), axis=1)  # 100 utterances each
+        ends = limits(draws, 12).tolist()
+        assert [one.low, one.high] == pytest.approx(ends, rel=0.03)
+        assert one.value == pytest.approx(score(truth, told))
 
 
 def test_the_interval_resamples_speakers_not_utterances() -> None:
@@ -277,7 +300,8 @@ def test_utterances_without_a_label_do_not_count() -> None:
 
     assert found is not None
     assert found.n == 90
-    assert found.brier == pytest.approx(brier(truth[10:], told[10:]))
+    assert found.brier.value == pytest.approx(brier(truth[10:], told[10:]))
+    assert found.nll.value == pytest.approx(nll(truth[10:], told[10:]))
     assert found.fitted is None  # one speaker: nobody else to fit on
     assert math.isnan(found.fitted_error)
 

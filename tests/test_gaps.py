@@ -10,7 +10,8 @@ import pytest
 from contracts.errors import RunError
 from contracts.run import Run, read_run
 from evaluation.measures import gaps
-from evaluation.measures.metrics import score
+from evaluation.measures.metrics import answered, score
+from evaluation.measures.robustness import robustness
 from evaluation.statistics._bootstrap import limits, resampled
 from evaluation.statistics.confusions import uar_of
 from tests.runs import EIGHT, make_run
@@ -120,7 +121,7 @@ def test_a_gap_is_no_surer_than_its_smaller_group(run: Run) -> None:
 
     assert found is not None
     (gap,) = found.gaps
-    rows = gaps.answered(run)
+    rows = answered(run)
     parts = [gaps._counts(rows[rows["sex"] == g], 8)[1] for g in ("female", "male")]
     one, two = (
         uar_of(resampled(part[None], part)[0])
@@ -170,7 +171,7 @@ def test_one_group_with_unknown_speakers_is_enough(run: Run) -> None:
 
 
 def test_unknown_speakers_allow_no_interval_of_degraded_sound(run: Run) -> None:
-    found = gaps.robustness(rewritten(rewritten(run, nobody), with_noise))
+    found = robustness(rewritten(rewritten(run, nobody), with_noise))
 
     for one in found:
         n = 22 if one.name == "telephone" else 24
@@ -224,13 +225,13 @@ def with_noise(rows: pd.DataFrame) -> pd.DataFrame:
 def test_degraded_sound_is_compared_with_the_same_sound(run: Run) -> None:
     run = rewritten(run, with_noise)
 
-    found = gaps.robustness(run)
+    found = robustness(run)
 
-    assert [d.name for d in found] == ["noise-5dB", "noise-20dB", "telephone"]
-    assert [d.level for d in found[:2]] == [5, 20]
+    assert [d.name for d in found] == ["noise-20dB", "noise-5dB", "telephone"]
+    assert [d.level for d in found[:2]] == [20, 5]
     assert np.isnan(found[2].level)
-    assert found[1].change.value == found[1].change.low == 0
-    assert found[0].change.high < -0.25
+    assert found[0].change.value == found[0].change.low == 0
+    assert found[1].change.high < -0.25
     rows = run.predictions
     clean = rows[rows["variant"] == ""]
     telephone = rows[rows["variant"].str.contains("telephone")]
@@ -243,4 +244,4 @@ def test_degraded_sound_is_compared_with_the_same_sound(run: Run) -> None:
 
 
 def test_without_variants_there_is_nothing_to_say(run: Run) -> None:
-    assert gaps.robustness(run) == []
+    assert robustness(run) == []

@@ -1,6 +1,7 @@
 """Layer study: every layer's worth on test speakers, and the choice that is honest."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,12 +159,64 @@ def test_learnt_weights_stand_beside(cache: Cache, runs: list[Run]) -> None:
     (found,) = layer_study.studies([*weighted, *runs])
 
     (weights,) = found.weights
-    assert weights.model == "vgg"
+    assert weights.model == weights.name == "vgg"
     assert weights.layers == (0, 1, 2)
     assert weights.weights.shape == (5, 3)
     shown = text(found)
     assert "weight in vgg" in shown
     assert "0.333" in shown
+
+
+def test_weights_of_like_heads_are_told_apart(
+    cache: Cache, runs: list[Run], tmp_path: Path
+) -> None:
+    fingerprint = asked(cache).view.spec("states").fingerprint
+    feature = {"name": "states", "reference": "states", "fingerprint": fingerprint}
+    same = {"features": [feature]}
+    same |= {k: runs[0].record[k] for k in ("labels", "folds_hash")}
+    asked_for: list[dict[str, Any]] = [
+        {"model": "attention", "seed": 0},
+        {"model": "superb", "seed": 0},
+        {"model": "superb", "seed": 1},
+        {"model": "vgg", "settings": {"lr": 0.5}},
+        {"model": "vgg"},
+    ]
+    weighted = [
+        weighing(make_run(tmp_path, corpus="toy", labels=LABELS, more=same, **told))
+        for told in asked_for
+    ]
+
+    (found,) = layer_study.studies([*weighted, *runs])
+
+    vggs = [f"vgg {run.run_id[-8:]}" for run in weighted[3:]]
+    names = ["attention", "superb seed 0", "superb seed 1", *vggs]
+    assert [one.name for one in found.weights] == names
+    assert [one.run for one in found.weights] == [run.run_id for run in weighted]
+    head = text(found).partition("\n")[0]
+    assert head.endswith("  ".join(f"weight in {name}" for name in names))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [([0.5, 0.7], "would look 20.0 points better"), ([0.5, 0.5], "0.0 points better")],
+)
+def test_flattery_is_said_with_its_direction(
+    runs: list[Run], values: list[float], said: str
+) -> None:
+    found = layer_study.study(dict(enumerate(runs[:2])))
+    worth = tuple(replace(found.uar[0], value=v) for v in values)
+    found = replace(found, uar=worth, nested=replace(found.nested, value=0.5))
+
+    assert said in text(found)
+    better = replace(found, nested=replace(found.nested, value=0.8))
+    assert f"would look {80 - 100 * max(values):.1f} points worse" in text(better)
+
+
+def test_one_layer_alone_has_nothing_to_choose(runs: list[Run]) -> None:
+    said = text(layer_study.study({2: runs[2]}))
+
+    assert "UAR %" in said
+    assert "chosen" not in said
 
 
 @pytest.mark.parametrize("other", ["folds", "part"])
@@ -214,6 +267,15 @@ def test_layers_that_are_not_stored_are_refused(cache: Cache, tmp_path: Path) ->
         layer_study.fit_layers(asked(cache), "states", tmp_path, [0, 7, 9])
     with pytest.raises(RunError, match="egemaps has no layers"):
         layer_study.fit_layers(asked(cache, "egemaps"), "egemaps", tmp_path)
+
+
+def test_layers_are_said_in_one_way(cache: Cache, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"got --set layers=\(1,\). Leave it out"):
+        layer_study.fit_layers(
+            asked(cache), "states", tmp_path, None, {"layers": (1,), **FEW}
+        )
+
+    assert not list(tmp_path.iterdir())
 
 
 def test_command_goes_on_with_runs_that_are_there(

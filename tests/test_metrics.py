@@ -16,8 +16,9 @@ from evaluation.measures.metrics import (
     score,
     score_run,
     top_k,
-    top_k_of,
 )
+from evaluation.statistics.mean_interval import top_k_interval
+from evaluation.statistics.uncertainty import interval
 from tests.runs import make_run
 
 LABELS = ("a", "b", "c")
@@ -116,22 +117,24 @@ def test_top_k_equals_scikit_learn_on_turned_columns(
         3 - truth, told[:, ::-1], k=k, labels=range(4)
     )
 
-    assert top_k(truth, told, k) == pytest.approx(expected)
+    assert top_k(truth, told, k).mean() == pytest.approx(expected)
 
 
 def test_of_equal_probabilities_the_first_class_goes_first() -> None:
     told = np.array([[0.2, 0.4, 0.2, 0.2]])
 
-    assert [top_k(np.array([c]), told) for c in range(4)] == [1.0, 1.0, 0.0, 0.0]
+    assert top_k(np.arange(4), told.repeat(4, axis=0)).tolist() == [1, 1, 0, 0]
     # the same rule as that of the confusion
-    assert top_k(np.array([0]), np.full((1, 3), 1 / 3), k=1) == 1.0
+    assert top_k(np.array([0]), np.full((1, 3), 1 / 3), k=1).tolist() == [1]
 
 
-def test_top_k_leaves_out_what_has_no_label() -> None:
+def test_top_k_is_not_known_without_a_label() -> None:
     told = np.eye(3)[[0, 1, 1]]
 
-    assert top_k(np.array([0, -1, 2]), told, k=1) == 0.5
-    assert np.isnan(top_k(np.array([-1, -1, -1]), told))
+    found = top_k(np.array([0, -1, 2]), told, k=1)
+
+    np.testing.assert_array_equal(found, [1, np.nan, 0])
+    assert np.isnan(top_k(np.full(3, -1), told)).all()
 
 
 @settings(max_examples=50, deadline=None)
@@ -160,8 +163,24 @@ def test_of_a_run_variants_do_not_count(tmp_path: Path) -> None:
     expected = run.predictions["label"].to_numpy(object)[~degraded]
     np.testing.assert_array_equal(labels[rows.truth], expected)
     hits = classes_before(rows.truth, rows.probabilities)
-    assert top_k_of(told) == pytest.approx((hits < 2).mean())
-    assert top_k_of(told, 1) == pytest.approx(score_run(told).war)
+    assert top_k_interval(told).value == pytest.approx((hits < 2).mean())
+    assert top_k_interval(told, 1).value == pytest.approx(score_run(told).war)
+
+
+def test_top_1_of_a_run_has_the_interval_of_its_accuracy(tmp_path: Path) -> None:
+    run = make_run(tmp_path, n_folds=2, n_speakers=12)
+
+    one, two, war = top_k_interval(run, 1), top_k_interval(run), interval(run, "war")
+
+    # other resamples of the same speakers
+    assert (one.low, one.high) == pytest.approx((war.low, war.high), abs=0.02)
+    assert one.value < two.value < two.high <= 1
+    assert one.n_speakers == 12
+    few = top_k_interval(make_run(tmp_path, n_folds=2, n_speakers=7))
+    assert np.isnan(few.low)
+    assert few.note == "7 test speakers, fewer than 8: no interval"
+    unlabelled = top_k_interval(with_columns(run, label=""))
+    assert np.isnan(unlabelled.value)
 
 
 def test_votes_of_a_run_stand_in_the_order_of_its_labels(tmp_path: Path) -> None:

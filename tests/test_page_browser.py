@@ -1,5 +1,6 @@
 """The page in a real browser, with the network off."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import soundfile
 
 from contracts.manifest import Manifest, card
 from extract._inspection import inspect_manifest
+from report._utterances import data_block, pack
 from report.page import Asked, write_page
 from tests.runs import make_run
 from tests.synthetic import CORPUS, rows
@@ -355,3 +357,41 @@ def test_axe_finds_nothing_wrong(visit: Any, scheme: str) -> None:
         (v["id"], [n["html"][:120] for n in v["nodes"][:3]])
         for v in found["violations"]
     ] == []
+
+
+@pytest.mark.parametrize("share", [0.63, 0.1])
+def test_a_table_that_holds_a_part_says_so(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    runs = [make_run(tmp_path, settings={"c": c}, n_folds=2) for c in (0, 1)]
+    whole = len(data_block(pack(runs, {r.run_id: ("", "") for r in runs})))
+    monkeypatch.setattr("report.page.BUDGET", int(share * whole))
+    seen = Visit(browser, write_page(runs, [], [], tmp_path / "page.html"))
+    page = seen.page
+
+    assert "Not everything fits" in page.inner_text("#u-left")
+    assert "rounded to whole percents" in page.inner_text("#u-part")
+    wrong = page.locator("#u-body tr").first.locator("td")
+    assert re.fullmatch(r"\d+", wrong.nth(3).inner_text())
+    cell = page.locator("table.confusion td:not(.zero):not(.right) button").first
+    named = cell.get_attribute("aria-label")
+    cell.click()
+    said, n = (
+        page.inner_text("#u-count"),
+        named.rpartition(" of ")[0].rpartition(" ")[2],
+    )
+    if share > 0.5:  # every utterance is there, right ones without probabilities
+        assert said == f"{n} of 768 utterances"
+        page.select_option("#u-truth", "")
+        page.select_option("#u-said", "")
+        page.select_option("#u-which", "right")
+        told = page.locator("#u-body tr").first.locator("td").all_inner_texts()
+        assert told[1] == told[2] and told[3:] == ["–", "–", "–"]
+    else:
+        assert re.search(
+            rf" on this page, which are some of 768; the cell counts {n}$", said
+        )
+        page.select_option("#u-which", "wrong")
+        assert "cell counts" not in page.inner_text("#u-count")
+    assert seen.faults == []
+    seen.context.close()

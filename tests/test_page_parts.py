@@ -400,7 +400,15 @@ def test_exports_are_drawn_and_name_their_commands(tmp_path: Path) -> None:
     made = {p.name: p for p in (tmp_path / "out").iterdir()}
     assert len(made) == n
     kinds = {name.partition("-")[0] for name in made if name.endswith(".svg")}
-    drawn = {"ranking", "confusion", "certainty", "training", "audit", "speakers"}
+    drawn = {
+        "ranking",
+        "confusion",
+        "certainty",
+        "training",
+        "audit",
+        "speakers",
+        "weights",
+    }
     assert kinds == drawn
     for name, path in made.items():
         if name.endswith(".svg"):

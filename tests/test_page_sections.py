@@ -1,7 +1,6 @@
 """What the page shows where runs allow it: layers, noise, gaps, votes, traits."""
 
 import re
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -14,11 +13,18 @@ import pipeline
 from contracts.run import Run, find_runs
 from evaluation import layer_study
 from evaluation.auditing.record import read_audits
+from evaluation.measures.calibration import calibration_of
 from evaluation.measures.gaps import all_gaps
 from evaluation.measures.metrics import score_run
+from evaluation.measures.soft_labels import soft_intervals_of
+from evaluation.statistics.mean_interval import top_k_interval
+from evaluation.statistics.uncertainty import intervals
 from models._normalisation import TRANSDUCTIVE
 from report._audits import audit_views
+from report._certainty import certainty
+from report._intervals import BRACKETS
 from report._map import feature_maps
+from report._run import run_view
 from report._studies import gap_views, layer_views, robustness_view
 from report._votes import votes_view
 from report.page import FEW, N_GAPS, write_page
@@ -29,7 +35,7 @@ from tests.test_gaps import with_noise
 from tests.test_layer_study import asked
 from tests.test_layer_study import cache as layers_cache
 from tests.test_metrics import with_columns
-from tests.test_page_parts import AUDIT
+from tests.test_page_parts import AUDIT, EVIL
 
 __all__ = ["layers_cache"]
 FEW_STRENGTHS = {"strengths": (0.01, 0.1)}
@@ -89,24 +95,11 @@ def test_degraded_sound_is_drawn_beside_the_same_sound(tmp_path: Path) -> None:
     by_name = {r["name"]: r for r in view["rows"]}
     assert by_name["noise-20dB"]["change"] == "+0.0"
     assert float(by_name["noise-5dB"]["change"]) < -20
-    assert {e.text for e in drawn(view["picture"], "tick")} >= set(names)
-    assert not drawn(view["picture"], "curve-dev")  # names have no order
+    said = [str(e[0].text) for e in drawn(view["picture"], "pooled")]
+    assert sorted(one.partition(":")[0] for one in said) == names
     page = page_of([run], tmp_path)
     assert "Degraded test utterances" in page
     assert by_name["noise-5dB"]["change_ends"] in page
-
-
-def test_names_below_a_picture_do_not_run_into_each_other(tmp_path: Path) -> None:
-    run = rewritten(make_run(tmp_path / "runs", n_folds=2), with_noise)
-    view = robustness_view(run)
-    assert view is not None
-
-    known = {r["name"] for r in view["rows"]}
-    below = [e for e in drawn(view["picture"], "tick") if e.text in known]
-    places = sorted((float(e.get("x", 0)), len(e.text or "")) for e in below)
-    assert len(places) == 3
-    for (left, n), (right, m) in pairwise(places):
-        assert right - left > 6 * (n + m) / 2
 
 
 def test_gaps_are_those_of_the_evaluation(tmp_path: Path) -> None:
@@ -166,6 +159,174 @@ def test_votes_have_their_numbers_and_a_picture_with_ink(tmp_path: Path) -> None
     assert "Against the votes" in page
     assert told["Kendall's tau-b"] in page
     assert votes_view(make_run(tmp_path / "runs", seed=1, n_folds=2))["votes"] == []
+
+
+def test_numbers_against_votes_have_their_intervals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = with_votes(make_run(tmp_path / "runs", n_folds=2, n_speakers=8))
+    limits = np.full(len(run.predictions), 0.12)
+    assert "the same at" not in " ".join(dict(votes_view(run)["votes"]))
+    monkeypatch.setattr(Run, "thresholds", limits)
+    sure, view = soft_intervals_of(run), votes_view(run)
+
+    told = dict(view["votes"])
+    for name, of in (
+        ("most voted label named", "top1"),
+        ("among the two likeliest", "top2"),
+        ("mean share of the votes", "agreement"),
+        ("labels above 0.2, all and no other", "exact_set"),
+        ("the same at thresholds chosen in each fold", "exact_set_chosen"),
+    ):
+        one = sure[of]
+        value, low, high = (f"{100 * v:.1f}" for v in (one.value, one.low, one.high))
+        assert told[name].startswith(f"{value} % ({low} to {high})")
+    for name, of in (
+        ("Kendall's tau-b", "tau"),
+        ("tau-b, labels above 0.2 of the votes", "tau_of_few"),
+        ("Kullback-Leibler, nats", "finite_kl"),
+        ("Jensen-Shannon, bits", "jensen_shannon"),
+    ):
+        one = sure[of]
+        said = f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
+        assert told[name].startswith(said)
+    assert view["votes_note"] == BRACKETS
+    page = page_of([run], tmp_path)
+    assert told["the same at thresholds chosen in each fold"] in page
+
+
+def test_votes_of_few_speakers_have_no_interval_and_one_note(tmp_path: Path) -> None:
+    run = with_votes(make_run(tmp_path / "runs", n_folds=2, n_speakers=7))
+    view = votes_view(run)
+
+    assert view["votes_note"] == "7 test speakers, fewer than 8: no interval"
+    of_few = "tau-b, labels above 0.2 of the votes"
+    told = dict(view["votes"])
+    assert "(5 test speakers, fewer than 8: no interval)" in told.pop(of_few)
+    assert not any("(" in words for words in told.values())
+    page = page_of([run], tmp_path)
+    assert page.count("7 test speakers, fewer than 8: no interval<") == 2
+
+
+def test_the_numbers_of_a_run_stand_over_their_intervals(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs", n_folds=2, n_speakers=8)
+    sure, page = intervals([run]), page_of([run], tmp_path)
+
+    tiles = re.search(r'<dl class="tiles">.*?</dl>', page, re.DOTALL)
+    assert tiles is not None
+    for one in (*(sure[m] for m in ("uar", "war", "f1")), top_k_interval(run)):
+        said = (
+            f"{100 * one.value:.1f}<small>{100 * one.low:.1f} to {100 * one.high:.1f}"
+        )
+        assert said in tiles[0]
+    facts = dict(certainty(run)["facts"])  # type: ignore[index]
+    told = calibration_of(run)
+    assert told is not None
+    for name, one in (
+        ("Brier, 0 to 2", told.brier),
+        ("negative log likelihood, nats", told.nll),
+    ):
+        said = f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
+        assert facts[name] == said
+        assert said in page
+
+
+def strips_of(run: Run) -> tuple[dict[str, Any], str]:
+    view = run_view(run, with_gaps=False)
+    return view, str(view["strips"])
+
+
+def test_a_strip_has_every_speaker_once_and_says_who(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs", n_folds=2, labels=("a", "b", "c"))
+    view, picture = strips_of(run)
+
+    dots = drawn(picture, "dot")
+    heights = sorted({float(dot.get("cy", 0)) for dot in dots})
+    assert len(heights) == 3
+    for code, (label, height) in enumerate(zip(run.classes, heights, strict=True)):
+        told: dict[str, str] = {}
+        for dot in (d for d in dots if float(d.get("cy", 0)) == height):
+            said = str(dot[0].text).split("; ")
+            names = [p.partition("): ")[2].split(", ") for p in said]
+            assert float(dot.get("r", 0)) ** 2 == pytest.approx(
+                9 * sum(map(len, names)), rel=0.35
+            )
+            for part, who in zip(said, names, strict=True):
+                told |= dict.fromkeys(who, part.partition(":")[0])
+        rows = run.predictions.assign(said=run.probabilities.argmax(axis=1))
+        rows = rows[rows["label"] == label]
+        assert told == {
+            str(name).removeprefix("ravdess/"): (
+                f"{25 * (own['said'] == code).sum():.1f} % "
+                f"({(own['said'] == code).sum()} of {len(own)})"
+            )
+            for name, own in rows.groupby("speaker")
+        }
+    assert len(drawn(picture, "pooled")) == len(drawn(picture, "whisker")) == 3
+    assert f"{label} {100 * view['per_class'][2]['recall']:.1f} %, speakers" in picture
+    page = page_of([run], tmp_path)
+    assert picture in page
+    first = view["speakers"][0]
+    cells = "".join(
+        f"<td>{r}/{n}" for r, n in zip(first["right"], first["support"], strict=True)
+    )
+    assert cells in page
+
+
+def test_strips_of_few_speakers_have_no_interval(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs", n_folds=2, n_speakers=6, labels=("a", "b"))
+    _, picture = strips_of(run)
+
+    assert len(drawn(picture, "pooled")) == 2
+    assert not drawn(picture, "whisker")
+
+
+def test_strips_of_very_many_speakers_count_them(tmp_path: Path) -> None:
+    run = make_run(
+        tmp_path / "runs", n_speakers=130, per_label=7, labels=("a", "b"), n_folds=2
+    )
+    view, picture = strips_of(run)
+
+    said = [str(dot[0].text) for dot in drawn(picture, "dot")]
+    counted = [re.fullmatch(r"(\d+) to (\d+) %: (\d+) speakers?", s) for s in said]
+    assert all(counted)
+    assert sum(int(c[3]) for c in counted if c) == 2 * 130
+    assert max(int(c[2]) for c in counted if c) == 100
+    assert view["strips_binned"]
+    page = page_of([run], tmp_path)
+    assert "counted in steps of 5 %" in page
+    assert "right of all" not in page
+
+
+def test_a_label_that_some_or_all_speakers_lack_has_no_dot_of_theirs(
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path / "runs", n_folds=2, n_speakers=8, labels=("a", EVIL, "c"))
+
+    def lacking(table: pd.DataFrame) -> pd.DataFrame:
+        lone = (table["label"] == EVIL) & (table["speaker"] != "ravdess/03")
+        return table[~lone & (table["label"] != "c")]
+
+    _, picture = strips_of(rewritten(run, lacking))
+
+    said = [str(dot[0].text) for dot in drawn(picture, "dot")]
+    assert sum(": 03" in s for s in said) == 1
+    assert len(drawn(picture, "pooled")) == 2  # nobody says c
+    assert "c – %" in picture
+    assert EVIL not in picture
+
+
+def test_speakers_of_several_corpora_keep_their_whole_name(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs", n_folds=1, n_speakers=8, labels=("a", "b"))
+
+    def renamed(table: pd.DataFrame) -> pd.DataFrame:
+        other = table["speaker"] == "ravdess/02"
+        return table.assign(speaker=table["speaker"].where(~other, "savee/01"))
+
+    _, picture = strips_of(rewritten(run, renamed))
+
+    said = " ".join(str(dot[0].text) for dot in drawn(picture, "dot"))
+    assert said.count("ravdess/01") == said.count("savee/01") == 2
 
 
 def test_traits_are_a_row_each(tmp_path: Path) -> None:
@@ -290,7 +451,7 @@ def test_exported_figures_open_and_hold_their_labels(
         assert b"/Subject" in printed  # the command that makes it again
     assert said["layers"] >= {"1", "2", "layer", "UAR in %"}
     assert said["speakers"] >= {"speaker", "UAR in %", "01", "10"}
-    assert said["degraded"] >= {"noise-5dB", "noise-20dB", "telephone"}
+    assert said["degraded"] >= {"noise", "20", "5", "telephone"}
     assert said["confusion"] >= {"said", "true"}
     table = pd.read_csv(next((tmp_path / "out").glob("layers-*.csv")))
     assert table["layer"].tolist() == [1, 2]

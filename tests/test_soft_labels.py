@@ -29,13 +29,14 @@ from evaluation.measures.soft_labels import (
     tau_by_entropy_of,
 )
 from evaluation.measures.vote_shares import exact_set, shares_of, top_k
-from evaluation.statistics.mean_interval import mean_interval
+from evaluation.statistics.mean_interval import mean_interval, mean_intervals
 from evaluation.statistics.uncertainty import limits
 from tests.runs import make_run
 from tests.test_metrics import with_columns
 
 K = 4
 PARTS = ("tau", "tau_of_few")
+NOBODY = np.full(9, "", object)  # of no speaker known
 COUNTS = st.lists(st.integers(0, 4), min_size=K, max_size=K).filter(any)
 # few values, so that probabilities tie and some are 0
 TABLES = st.lists(st.tuples(COUNTS, COUNTS), min_size=1, max_size=12)
@@ -250,12 +251,31 @@ def test_annotators_by_hand() -> None:
     # three agree with two of the others, the lone one with none
     counts = np.array([[3, 1], [2, 0], [1, 0], [0, 0], [1, 1]])
 
-    found = leave_one_out(counts)
+    found = leave_one_out(counts, NOBODY[:5])
 
     assert found is not None
     assert (found.n, found.n_lone) == (3, 1)
-    assert found.top1 == pytest.approx((3 / 4 + 1 + 0) / 3)
-    assert found.agreement == pytest.approx((3 / 6 + 1 + 0) / 3)
+    assert found.top1.value == pytest.approx((3 / 4 + 1 + 0) / 3)
+    assert found.agreement.value == pytest.approx((3 / 6 + 1 + 0) / 3)
+
+
+def test_annotators_have_the_interval_of_the_speakers_they_heard() -> None:
+    rng = np.random.default_rng(0)
+    counts = rng.multinomial(3, [0.6, 0.3, 0.1], 200)
+    counts[::9] = [1, 0, 0]  # one annotator alone
+    who = np.tile([f"s{i}" for i in range(10)], 20).astype(object)
+    counts[who < "s3"] = [1, 1, 1]  # three speakers nobody agrees on
+
+    found = leave_one_out(counts, who)
+
+    assert found is not None
+    several = counts.sum(axis=1) >= 2
+    pairs = (counts * (counts - 1)).sum(axis=1)[several] / 6
+    assert found.agreement.value == pytest.approx(pairs.mean())
+    alone = mean_interval(pairs, who[several])
+    ends = [found.agreement.low, found.agreement.high]
+    assert ends == pytest.approx([alone.low, alone.high], abs=0.03)
+    assert found.top1.low < found.top1.value < found.top1.high
 
 
 @settings(max_examples=40, deadline=None)
@@ -275,19 +295,19 @@ def test_annotators_equal_leaving_each_out(rows: list[list[int]]) -> None:
         top1.append(np.mean(right))
         agreement.append(np.mean(pairs))
 
-    found = leave_one_out(np.array(rows))
+    found = leave_one_out(np.array(rows), NOBODY[: len(rows)])
 
     if not top1:
         assert found is None
     else:
         assert found is not None
-        assert found.top1 == pytest.approx(np.mean(top1))
-        assert found.agreement == pytest.approx(np.mean(agreement))
+        assert found.top1.value == pytest.approx(np.mean(top1))
+        assert found.agreement.value == pytest.approx(np.mean(agreement))
 
 
 def test_annotators_must_be_counted() -> None:
     with pytest.raises(RunError, match="Give counts, not shares"):
-        leave_one_out(np.array([[0.5, 0.5]]))
+        leave_one_out(np.array([[0.5, 0.5]]), NOBODY[:1])
 
 
 def test_a_run_without_votes_has_no_scores(tmp_path: Path) -> None:
@@ -318,10 +338,10 @@ def test_of_a_run_variants_do_not_count(tmp_path: Path) -> None:
     intervals = soft_intervals_of(told)
     whole = told_of(*kept)
     for name, found in intervals.items():
-        value = whole["tau.mean"] if name == "tau" else whole[name]
+        value = whole[f"{name}.mean"] if name in PARTS else whole[name]
         assert found.value == pytest.approx(value)
         assert found.n_speakers == 4 and np.isnan(found.low)
-    assert set(intervals) <= {*whole, "tau"}
+    assert set(intervals) <= {*whole, *PARTS}
     by_entropy = tau_by_entropy_of(told)
     assert by_entropy is not None
     assert by_entropy.n.sum() + by_entropy.n_undefined == (~degraded).sum()
@@ -329,7 +349,13 @@ def test_of_a_run_variants_do_not_count(tmp_path: Path) -> None:
     assert reference is None
     assert "column trait:annotators" in why
     counted = with_columns(told, **{"trait:annotators": 5.0})
-    assert annotators_of(counted) == (leave_one_out(counts[~degraded]), "")
+    reference, why = annotators_of(counted)
+    people = counted.predictions["speaker"].to_numpy(object)[~degraded]
+    wanted = leave_one_out(counts[~degraded], people)
+    assert reference is not None and wanted is not None and not why
+    assert reference.top1.value == pytest.approx(wanted.top1.value)
+    assert reference.top1.n_speakers == 4
+    assert reference.n == wanted.n
     wrong = with_columns(told, **{"trait:annotators": 4.0})
     reference, why = annotators_of(wrong)
     assert reference is None
@@ -355,6 +381,52 @@ def test_the_interval_of_a_mean_is_that_of_resampled_speakers() -> None:
     assert found.n_speakers == 12
 
 
+def test_several_means_are_each_as_if_alone() -> None:
+    rng = np.random.default_rng(0)
+    speakers = np.repeat([f"s{i:02d}" for i in range(10)], 30).astype(object)
+    values = rng.normal(0, 1, (300, 3)) + np.repeat(rng.normal(0, 1, (10, 3)), 30, 0)
+    values[5, 0], values[7, 2] = np.nan, np.inf
+
+    first, second, third = mean_intervals(values, speakers)
+
+    kept = np.arange(300) != 5  # what one does not know counts for none
+    for i, one in enumerate((first, second)):
+        alone = mean_interval(values[kept, i], speakers[kept])
+        assert one.value == pytest.approx(alone.value)
+        assert [one.low, one.high] == pytest.approx([alone.low, alone.high], abs=0.08)
+    assert third.value == np.inf and np.isnan(third.low)
+    assert third.note == "1 utterance without a finite value: no interval"
+
+
+def test_numbers_against_votes_have_intervals_of_those_who_have_them(
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path, labels=("a", "b", "c"), n_folds=2, n_speakers=12)
+    own = (run.predictions["speaker"] < "ravdess/08").to_numpy()
+    counts = np.random.default_rng(0).multinomial(5, [0.5, 0.3, 0.2], len(own))
+    counts[~own] = [5, 0, 0]  # seven speakers have utterances with several labels
+    told = with_columns(run, **{f"vote:{c}": counts[:, i] for i, c in enumerate("abc")})
+
+    found, scores = soft_intervals_of(told), soft_scores_of(told)
+
+    assert scores is not None
+    assert found["tau_of_few"].value == pytest.approx(scores.tau_of_few.mean)
+    assert found["tau_of_few"].n_speakers == 7
+    assert np.isnan(found["tau_of_few"].low)
+    for name in ("top1", "top2", "agreement", "tau", "exact_set", "jensen_shannon"):
+        one = found[name]
+        assert one.n_speakers == 12
+        assert one.low < one.value < one.high
+    assert found["finite_kl"] == found["kl"]
+    never = run.predictions["p:a"].where(own, 0.0)
+    some = with_columns(told, **{"p:a": never})
+    assert "without a finite value" in soft_intervals_of(some)["kl"].note
+    partly, whole = soft_intervals_of(some)["finite_kl"], soft_scores_of(some)
+    assert whole is not None and whole.n_infinite == (~own).sum()
+    assert partly.value == pytest.approx(whole.finite_kl)
+    assert partly.n_speakers == 7
+
+
 def test_a_mean_without_an_interval_says_why() -> None:
     speakers = np.array([f"s{i}" for i in range(9)] + [""], object)
     values = np.arange(10.0)
@@ -365,6 +437,6 @@ def test_a_mean_without_an_interval_says_why() -> None:
     whole = mean_interval(values[:9], speakers[:9])
 
     assert "no speaker is known of 1 utterance:" in unknown.note
-    assert "1 utterances have no finite value" in infinite.note
+    assert infinite.note == "1 utterance without a finite value: no interval"
     assert "0 test speakers" in nothing.note and np.isnan(nothing.value)
     assert not whole.note and whole.low < whole.value < whole.high

@@ -50,6 +50,8 @@ def test_variant_says_what_it_is(name: str) -> None:
     assert len((module.__doc__ or "").splitlines()) > 3
     assert isinstance(module.VERSION, int)
     assert all(isinstance(library, str) for library in module.LIBRARIES)
+    assert isinstance(module.UNCHANGED, float)
+    assert math.isnan(module.UNCHANGED) == (not module.PARAMETER)
 
 
 @pytest.mark.parametrize("parameter", ["", "its own"])

@@ -8,6 +8,8 @@ A variant is a file in this folder; its name is the file's name. It holds
   setup.cfg that brings them, empty where they are always there;
 - ``PARAMETER``: what may stand behind its name (``noise-10dB``), as people read it;
   empty: nothing may;
+- ``UNCHANGED``: the level of that which leaves sound as it was; infinite: the higher it
+  is, the less is done; NaN: there is no level;
 - ``draw(parameter, rng)``: the numbers of one variant, from what stands behind its
   name or, where that is empty, drawn;
 - ``make(waveform, drawn, rng)``: ``(time,)`` mono float32 at 16 kHz to the same;

@@ -15,6 +15,7 @@ VERSION = 1
 LIBRARIES = ()
 EXTRA = ""
 PARAMETER = "dB, such as 6dB"
+UNCHANGED = 0.0
 RANGE = (-10.0, 10.0)  # dB
 
 

@@ -6,6 +6,7 @@ higher rates alone, is taken away. What is beyond full scale is limited to it.
 """
 
 import io
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -18,6 +19,7 @@ VERSION = 1
 LIBRARIES = ("soundfile",)  # brings its libsndfile with it
 EXTRA = ""
 PARAMETER = "kbit/s, such as 16k"
+UNCHANGED = math.inf
 USUAL = 32.0  # kbit/s
 _SLOWEST, _FASTEST = 8.0, 160.0  # kbit/s of MPEG-2 layer III; 8 itself is refused
 _DELAY = 576 + 529  # samples: of LAME, of a decoder

@@ -8,6 +8,7 @@ utterance stays silent.
 Source: Ko et al., A study on data augmentation of reverberant speech, ICASSP 2017.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ VERSION = 1
 LIBRARIES = ("numpy",)
 EXTRA = ""
 PARAMETER = "dB of signal over noise, such as 10dB"
+UNCHANGED = math.inf
 RANGE = (5.0, 20.0)  # dB
 
 

@@ -17,6 +17,7 @@ from variants._stretch import stretched
 VERSION = 1
 EXTRA = "augment"
 PARAMETER = "semitones, such as 1"
+UNCHANGED = 0.0
 RANGE = (-2.0, 2.0)  # semitones
 
 

@@ -20,6 +20,7 @@ VERSION = 1
 LIBRARIES = ("numpy", "scipy")
 EXTRA = ""
 PARAMETER = "seconds in which it falls by 60 dB, such as 0.8s"
+UNCHANGED = 0.0
 USUAL = 0.5  # seconds
 GAP = 0.002  # seconds from the direct sound to the first reflection
 

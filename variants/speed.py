@@ -18,6 +18,7 @@ VERSION = 1
 LIBRARIES = ("soxr",)
 EXTRA = ""
 PARAMETER = "a factor, such as 0.9"
+UNCHANGED = 1.0
 RANGE = (0.9, 1.1)
 
 

@@ -17,6 +17,7 @@ from variants._stretch import stretched
 VERSION = 1
 EXTRA = "augment"
 PARAMETER = "a factor, such as 0.9"
+UNCHANGED = 1.0
 RANGE = (0.8, 1.25)
 
 

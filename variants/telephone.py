@@ -7,6 +7,7 @@ limited to it, as a line does.
 Source: ITU-T Recommendations G.712 (the band) and G.711 (the coding).
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ VERSION = 1
 LIBRARIES = ("scipy", "soxr")
 EXTRA = ""
 PARAMETER = ""
+UNCHANGED = math.nan
 BAND = (300.0, 3400.0)  # Hz
 RATE = 8_000  # Hz
 MU = 255.0

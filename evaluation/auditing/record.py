@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from contracts.errors import RunError, listing
 from contracts.manifest import manifest_hash
 from contracts.run import command, machine, versions, write_json
 from evaluation.auditing._work import Case
@@ -95,6 +96,26 @@ def save(told: dict[str, Any], rows: Iterable[Row], runs: Path) -> Path:
 
 
 def read_audits(runs: Path) -> list[dict[str, Any]]:
-    """Read the audits of a folder of runs, in the order of their names."""
-    paths = sorted((runs / FOLDER).glob("*.json"))
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    """Read the audits of a folder of runs, in the order of their names.
+
+    Raises:
+        RunError: naming every file that holds no audit
+    """
+    found, broken = [], []
+    for path in sorted((runs / FOLDER).glob("*.json")):
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            broken.append(f"{path} ({error})")
+            continue
+        if isinstance(told, dict) and {"id", "n_utterances", "rows"} <= set(told):
+            found.append(told)
+        else:
+            broken.append(f"{path} (expected id, n_utterances and rows)")
+    if broken:
+        msg = (
+            f"these audits are broken: {listing(broken)}. Delete them, and audit "
+            "again: python pipeline.py audit --model NAME"
+        )
+        raise RunError(msg)
+    return found

@@ -19,6 +19,8 @@ from contracts.manifest import TRAIT
 from contracts.run import Run
 from evaluation.measures.metrics import answers
 from evaluation.measures.vote_shares import shares_of
+from evaluation.statistics.mean_interval import mean_intervals
+from evaluation.statistics.uncertainty import Interval
 
 ANNOTATORS = f"{TRAIT}annotators"
 _WHOLE = 1e-3  # how far from a whole number a count made of shares may be
@@ -37,23 +39,27 @@ class Annotators:
         n: utterances with at least two annotators
         n_lone: utterances with one, who can be held against nobody
         top1: share of annotators who chose the class most voted for by the others, or
-            one of those that tie; to be read beside ``SoftScores.top1``
-        agreement: share of pairs of annotators who chose the same class; to be read
-            beside ``SoftScores.agreement``
+            one of those that tie, with its interval over speakers; to be read beside
+            ``SoftScores.top1``
+        agreement: share of pairs of annotators who chose the same class, with its
+            interval; to be read beside ``SoftScores.agreement``
     """
 
     n: int
     n_lone: int
-    top1: float
-    agreement: float
+    top1: Interval
+    agreement: Interval
 
 
-def leave_one_out(counts: NDArray[np.int64]) -> Annotators | None:
+def leave_one_out(
+    counts: NDArray[np.int64], speakers: NDArray[np.object_]
+) -> Annotators | None:
     """Hold each annotator against the others.
 
     Args:
         counts: annotators per class ``(utterance, class)``, whole numbers; zeros for
             utterances without votes
+        speakers: who is heard ``(utterance,)``, ``""`` for unknown
 
     Returns:
         the means, None where no utterance has two annotators
@@ -71,7 +77,7 @@ def leave_one_out(counts: NDArray[np.int64]) -> Annotators | None:
         raise RunError(msg)
     told = told.astype(np.int64)
     total = told.sum(axis=1)
-    several = told[total >= 2]
+    several, who = told[total >= 2], speakers[total >= 2]
     if not len(several):
         return None
     n = several.sum(axis=1, keepdims=True)
@@ -81,7 +87,8 @@ def leave_one_out(counts: NDArray[np.int64]) -> Annotators | None:
     top1 = (several * right).sum(axis=1) / n[:, 0]
     pairs = (several * (several - 1)).sum(axis=1) / (n * (n - 1))[:, 0]
     lone = int((total == 1).sum())
-    return Annotators(len(several), lone, float(top1.mean()), float(pairs.mean()))
+    means = mean_intervals(np.column_stack([top1, pairs]), who)
+    return Annotators(len(several), lone, *means)
 
 
 def _largest_of_others(counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -121,5 +128,6 @@ def annotators_of(run: Run) -> tuple[Annotators | None, str]:
             f"numbers of annotators ({ANNOTATORS}): a label map has dropped votes, "
             "annotators chose several classes, or their number is not known"
         )
-    found = leave_one_out(np.round(made).astype(np.int64))
+    who = rows["speaker"].to_numpy(object)[voted]
+    found = leave_one_out(np.round(made).astype(np.int64), who)
     return found, "" if found else "no utterance has two annotators"

@@ -39,7 +39,11 @@ from evaluation.measures.reliability import (
     reliability,
 )
 from evaluation.measures.temperature import FLOOR, CrossFitted, cross_fitted_temperature
-from evaluation.statistics.mean_interval import no_interval, speaker_sums
+from evaluation.statistics.mean_interval import (
+    mean_intervals,
+    no_interval,
+    speaker_sums,
+)
 from evaluation.statistics.uncertainty import Interval, limits
 
 MIN_FITTED = 2  # speakers without which no temperature can be cross-fitted
@@ -54,8 +58,8 @@ class Calibration:
         error: expected calibration error with its interval over speakers
         perfect: mean of what a perfectly calibrated model would show
         perfect_95: its 95th percentile; an error below it is no sign of miscalibration
-        brier: 0 to 2
-        nll: negative log likelihood in nats
+        brier: 0 to 2, with its interval over speakers
+        nll: negative log likelihood in nats, with its interval
         reliability: the bins
         fitted: the same predictions under cross-fitted temperatures, None where there
             are not speakers enough
@@ -67,8 +71,8 @@ class Calibration:
     error: Interval
     perfect: float
     perfect_95: float
-    brier: float
-    nll: float
+    brier: Interval
+    nll: Interval
     reliability: Reliability
     fitted: CrossFitted | None
     fitted_error: float
@@ -117,10 +121,12 @@ def brier(truth: NDArray[np.int64], probabilities: Values) -> float:
         truth: positions in the label list ``(utterance,)``
         probabilities: ``(utterance, class)``
     """
-    if not len(truth):
-        return math.nan
+    return _mean(_brier_each(truth, probabilities))
+
+
+def _brier_each(truth: NDArray[np.int64], probabilities: Values) -> Values:
     right = np.eye(probabilities.shape[1])[truth]
-    return float(((probabilities - right) ** 2).sum(axis=1).mean())
+    return np.asarray(((probabilities - right) ** 2).sum(axis=1))
 
 
 def nll(truth: NDArray[np.int64], probabilities: Values) -> float:
@@ -130,10 +136,16 @@ def nll(truth: NDArray[np.int64], probabilities: Values) -> float:
         truth: positions in the label list ``(utterance,)``
         probabilities: ``(utterance, class)``; below ``FLOOR`` they are taken as it
     """
-    if not len(truth):
-        return math.nan
+    return _mean(_nll_each(truth, probabilities))
+
+
+def _nll_each(truth: NDArray[np.int64], probabilities: Values) -> Values:
     of_truth = np.take_along_axis(probabilities, truth[:, None], axis=1)
-    return float(-np.log(np.maximum(of_truth, FLOOR)).mean())
+    return np.asarray(-np.log(np.maximum(of_truth[:, 0], FLOOR)))
+
+
+def _mean(values: Values) -> float:
+    return float(values.mean()) if len(values) else math.nan
 
 
 def calibration(rows: Answers, n_bins: int = BINS) -> Calibration | None:
@@ -157,13 +169,15 @@ def calibration(rows: Answers, n_bins: int = BINS) -> Calibration | None:
         again = confidences(truth, fitted.probabilities)
         after = reliability(*again, equal_mass_bins(again[0], n_bins)).error
         after_nll = nll(truth, fitted.probabilities)
+    each = np.column_stack([_brier_each(truth, told), _nll_each(truth, told)])
+    of_brier, of_nll = mean_intervals(each, speakers)
     return Calibration(
         n=len(truth),
         error=error_interval(confidence, right, bins, speakers, most),
         perfect=float(drawn.mean()),
         perfect_95=most,
-        brier=brier(truth, told),
-        nll=nll(truth, told),
+        brier=of_brier,
+        nll=of_nll,
         reliability=reliability(confidence, right, bins),
         fitted=fitted,
         fitted_error=after,

@@ -1,10 +1,9 @@
-"""Where a run is worse: under degraded sound, and for one group rather than another.
+"""Where a run is worse: for one group of test utterances rather than another.
 
-Robustness is UAR on each degraded variant beside UAR on the same utterances as they
-were. Gaps are differences of UAR between groups of test utterances: women and men, one
-corpus and another, normal and strong intensity. A UAR over other labels cannot be
-compared (RAVDESS has no strong neutral), so groups are scored on the labels that all of
-them have, and the others are named.
+Gaps are differences of UAR between groups: women and men, one corpus and another,
+normal and strong intensity. A UAR over other labels cannot be compared (RAVDESS has no
+strong neutral), so groups are scored on the labels that all of them have, and the
+others are named.
 
 All intervals are over speakers. Where the same speakers stand in both groups, they are
 drawn together, and the difference is a paired one; where nobody stands in both, each
@@ -12,7 +11,6 @@ group's speakers are drawn by themselves.
 """
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -21,7 +19,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from contracts import variant
 from contracts.errors import RunError, listing
 from contracts.manifest import TRAIT
 from contracts.run import Run
@@ -36,29 +33,6 @@ from evaluation.statistics.uncertainty import (
 )
 
 COLUMNS = ("sex", "corpus", f"{TRAIT}intensity")  # asked of every run
-
-
-@dataclass(frozen=True)
-class Degraded:
-    """What one kind of degraded sound does to a run.
-
-    Attributes:
-        name: as it was asked for, such as ``noise-10dB``
-        kind: ``noise``
-        level: the number in its name, 10; NaN where there is none
-        uar: on the degraded utterances
-        clean: on the same utterances as they were
-        change: degraded less clean
-        n: degraded utterances
-    """
-
-    name: str
-    kind: str
-    level: float
-    uar: Interval
-    clean: Interval
-    change: Interval
-    n: int
 
 
 @dataclass(frozen=True)
@@ -118,45 +92,10 @@ def _counts(rows: pd.DataFrame, n_labels: int) -> tuple[list[str], Counts]:
     return speaker_confusions(truth, guess, who, n_labels)
 
 
-def _uar(rows: pd.DataFrame, n_labels: int) -> Interval:
+def uar_over_speakers(rows: pd.DataFrame, n_labels: int) -> Interval:
+    """Return the UAR of rows as ``answered`` returns them, with its interval."""
     names, counts = _counts(rows, n_labels)
     return interval(counts, speakers=names)
-
-
-def robustness(run: Run) -> list[Degraded]:
-    """Score a run on each kind of degraded sound beside the same sound as it was.
-
-    Args:
-        run: fitted with ``--degrade``; of any other the list is empty
-
-    Returns:
-        by kind, rising levels
-    """
-    rows = answered(run)
-    name = pd.Series(variant.names(rows), index=rows.index)
-    source = [
-        i.removesuffix(f"~{v}")
-        for i, v in zip(rows["id"], rows["variant"], strict=True)
-    ]
-    rows = rows.assign(name=name, source=source)
-    clean = rows[rows["name"] == ""].set_index("id", drop=False)
-    out = []
-    for one in sorted({*name} - {""}):
-        own = rows[(rows["name"] == one) & rows["source"].isin(clean.index)]
-        if len(own):
-            out.append(_degraded(one, own, clean.loc[own["source"]], len(run.classes)))
-    return sorted(out, key=lambda d: (d.kind, d.level, d.name))
-
-
-def _degraded(
-    name: str, rows: pd.DataFrame, clean: pd.DataFrame, n_labels: int
-) -> Degraded:
-    kind, _, parameter = name.partition("-")
-    number = re.match(r"[0-9.]+", parameter)
-    level = float(number[0]) if number else math.nan
-    worse, before = (_uar(part, n_labels) for part in (rows, clean))
-    change = _between(rows, clean, n_labels)
-    return Degraded(name, kind, level, worse, before, change, len(rows))
 
 
 def gaps(run: Run, column: str) -> Gaps | None:
@@ -192,9 +131,10 @@ def gaps(run: Run, column: str) -> Gaps | None:
     lost = sorted(set.union(*has) - set(shared))
     parts = {g: part[part["truth"].isin(shared)] for g, part in parts.items()}
     k = len(run.classes)
-    groups = [Group(g, _uar(p, k), len(p)) for g, p in parts.items()]
+    groups = [Group(g, uar_over_speakers(p, k), len(p)) for g, p in parts.items()]
     pairs = [
-        Gap(a, b, _between(parts[a], parts[b], k)) for a, b in combinations(parts, 2)
+        Gap(a, b, difference_between(parts[a], parts[b], k))
+        for a, b in combinations(parts, 2)
     ]
     return Gaps(
         column,
@@ -213,7 +153,9 @@ def all_gaps(run: Run, columns: Sequence[str] = COLUMNS) -> list[Gaps]:
     return [one for one in found if one is not None]
 
 
-def _between(first: pd.DataFrame, second: pd.DataFrame, n_labels: int) -> Interval:
+def difference_between(
+    first: pd.DataFrame, second: pd.DataFrame, n_labels: int
+) -> Interval:
     """Return UAR of the first less that of the second, with its interval."""
     names, one = _counts(first, n_labels)
     others, two = _counts(second, n_labels)

@@ -194,30 +194,23 @@ def classes_before(
 
 def top_k(
     truth: NDArray[np.int64], probabilities: NDArray[np.float64], k: int = 2
-) -> float:
-    """Return the share of utterances whose class is among the k likeliest.
+) -> NDArray[np.float64]:
+    """Return 1.0 where the right class is among the k likeliest, else 0.0.
 
-    scikit-learn's ``top_k_accuracy_score`` is the same but lets the last of equal
-    classes go first; the two agree where nothing ties, or on turned columns.
+    The mean is top-k accuracy. scikit-learn's ``top_k_accuracy_score`` is the same but
+    lets the last of equal classes go first; the two agree where nothing ties, or on
+    turned columns.
 
     Args:
-        truth: positions in the label list ``(utterance,)``; -1, no label, counts not
+        truth: positions in the label list ``(utterance,)``, -1 for no label
         probabilities: ``(utterance, class)``
         k: how many classes may be named
 
     Returns:
-        a share; NaN where no utterance has a label
+        ``(utterance,)``, NaN where there is no label
     """
-    known = truth >= 0
-    if not known.any():
-        return float("nan")
-    return float((classes_before(truth[known], probabilities[known]) < k).mean())
-
-
-def top_k_of(run: Run, k: int = 2) -> float:
-    """Return the top-k accuracy of a run, folds pooled; variants do not count."""
-    rows = answers(run)
-    return top_k(rows.truth, rows.probabilities, k)
+    among = classes_before(truth, probabilities) < k
+    return np.where(truth >= 0, among, np.nan)
 
 
 def score_run(run: Run, mask: NDArray[np.bool_] | None = None) -> Scores:

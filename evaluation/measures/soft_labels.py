@@ -18,6 +18,7 @@ from contracts.run import Run
 from evaluation.measures.divergence import jensen_shannon, kl
 from evaluation.measures.metrics import answers
 from evaluation.measures.rank_agreement import (
+    SEED_002,
     FewClasses,
     Tau,
     TauByEntropy,
@@ -34,7 +35,7 @@ from evaluation.measures.vote_shares import (
     shares_of,
     top_k,
 )
-from evaluation.statistics.mean_interval import mean_interval
+from evaluation.statistics.mean_interval import mean_interval, mean_intervals
 from evaluation.statistics.uncertainty import Interval
 
 
@@ -130,18 +131,21 @@ def per_utterance(votes: Values, probabilities: Values) -> dict[str, Values]:
         probabilities: ``(utterance, class)``, rows sum to 1
 
     Returns:
-        name, as in ``SoftScores``, -> ``(utterance,)``; ``tau`` is NaN where it does
-        not exist
+        name, as in ``SoftScores``, -> ``(utterance,)``; ``tau`` and ``tau_of_few`` are
+        NaN where they do not exist, ``finite_kl`` where ``kl`` is infinite
     """
     likeliest = probabilities.argmax(axis=1)
+    compared, apart = np.round(votes, DECIMALS), kl(votes, probabilities)
     return {
         "top1": top_k(votes, probabilities, 1),
         "top2": top_k(votes, probabilities, 2),
         "agreement": votes[np.arange(len(votes)), likeliest],
         "ceiling": votes.max(axis=1),
-        "tau": tau_b(np.round(votes, DECIMALS), probabilities),
+        "tau": tau_b(compared, probabilities),
+        "tau_of_few": tau_b(compared, probabilities, compared > SEED_002),
         "exact_set": exact_set(votes, probabilities),
-        "kl": kl(votes, probabilities),
+        "kl": apart,
+        "finite_kl": np.where(np.isfinite(apart), apart, np.nan),
         "jensen_shannon": jensen_shannon(votes, probabilities),
     }
 
@@ -159,8 +163,7 @@ def soft_scores_of(run: Run) -> SoftScores | None:
     scores = soft_scores(np.asarray(rows.votes), rows.probabilities)
     if scores is None or told.thresholds is None:
         return scores
-    chosen = exact_set(told.shares, told.probabilities, told_above=told.thresholds)
-    return replace(scores, exact_set_chosen=float(chosen.mean()))
+    return replace(scores, exact_set_chosen=float(told.exact_set_chosen.mean()))
 
 
 def soft_intervals_of(run: Run) -> dict[str, Interval]:
@@ -173,11 +176,17 @@ def soft_intervals_of(run: Run) -> dict[str, Interval]:
     if told is None:
         return {}
     each = per_utterance(told.shares, told.probabilities)
+    over_same: dict[bytes, list[str]] = {}
+    for name, values in each.items():
+        over_same.setdefault(np.isnan(values).tobytes(), []).append(name)
+    out: dict[str, Interval] = {}
+    for names in over_same.values():
+        columns = np.column_stack([each[name] for name in names])
+        out |= dict(zip(names, mean_intervals(columns, told.speakers), strict=True))
     if told.thresholds is not None:
-        each["exact_set_chosen"] = exact_set(
-            told.shares, told.probabilities, told_above=told.thresholds
-        )
-    return {k: mean_interval(v, told.speakers) for k, v in each.items()}
+        own = mean_interval(told.exact_set_chosen, told.speakers)
+        out["exact_set_chosen"] = own
+    return out
 
 
 def tau_by_entropy_of(run: Run) -> TauByEntropy | None:
@@ -200,6 +209,11 @@ class _Voted:
     probabilities: Values
     speakers: NDArray[np.object_]
     thresholds: Values | None  # (utterance,)
+
+    @property
+    def exact_set_chosen(self) -> Values:
+        """Whether the set at the chosen thresholds is right ``(utterance,)``."""
+        return exact_set(self.shares, self.probabilities, told_above=self.thresholds)
 
 
 def _voted(run: Run) -> _Voted | None:

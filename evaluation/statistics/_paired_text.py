@@ -64,17 +64,20 @@ def sentence(pair: Comparison) -> str:
     one, n = pair.interval, pair.interval.n_speakers
     ends = f" {told}" if (told := _ends(one, sign=True)) else ""
     why = f", since {pair.why}" if pair.verdict == UNKNOWN else ""
-    holm = f"Holm over {pair.family}: {_p(pair.p_holm)}; " if pair.family > 1 else ""
+    holm = (
+        f"Holm over {pair.family}: {p_text(pair.p_holm)}; " if pair.family > 1 else ""
+    )
     how = f"{pair.test.n_draws:,} drawn" if pair.test.n_draws else "all counted"
     return (
         f"{pair.first} against {pair.second}: {NAMES[pair.metric]} "
-        f"{points(one.value, sign=True)} points{ends}, p {_p(pair.test.p)} ({holm}"
+        f"{points(one.value, sign=True)} points{ends}, p {p_text(pair.test.p)} ({holm}"
         f"swaps of {count(n, 'speaker')}, {how}, smallest p "
-        f"{_p(pair.test.smallest)}): {pair.verdict}{why}"
+        f"{p_text(pair.test.smallest)}): {pair.verdict}{why}"
     )
 
 
-def _p(value: float) -> str:
+def p_text(value: float) -> str:
+    """Write a p with two digits where it is small."""
     return f"{value:.2g}" if value < 0.01 else f"{value:.3g}"
 
 
@@ -96,7 +99,7 @@ def notes(pair: Comparison) -> list[str]:
     told = pair.mcnemar
     out = [seen, *([pair.interval.note] if pair.interval.note else [])]
     out.append(
-        f"ignores speakers and decides nothing: McNemar's p {_p(told.p)} "
+        f"ignores speakers and decides nothing: McNemar's p {p_text(told.p)} "
         f"({told.only_first} utterances right by the first only, {told.only_second} by "
         "the second only)"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from contracts.command import Command, runs_option
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
 
     from jsonargparse import ArgumentParser
 
+    from contracts.run import Run
     from evaluation.statistics.systems import System
 
 EXAMPLE = "seed-003"
+TRAITS = "concordance"
 
 
 def _arguments(parser: ArgumentParser) -> None:
@@ -37,7 +40,9 @@ def _arguments(parser: ArgumentParser) -> None:
         "--all-pairs", action="store_true", help="compare each with each other"
     )
     parser.add_argument(
-        "--metric", choices=("uar", "war", "f1"), default="uar", help="what to compare"
+        "--metric",
+        choices=("uar", "war", "f1", TRAITS),
+        help="what to compare; none: uar, or concordance where no labels are said",
     )
     parser.add_argument(
         "--common",
@@ -61,11 +66,15 @@ def compare(chosen: Namespace) -> int:
     from evaluation.statistics.systems import keep_common
 
     _refuse(chosen)
-    systems = generated_pair() if chosen.example else _systems(chosen)
+    found = [] if chosen.example else _found(chosen)
+    if _of_traits(found, chosen.metric):
+        return _compare_traits(found, chosen)
+    metric = chosen.metric or "uar"
+    systems = generated_pair() if chosen.example else _systems(found)
     lost = [0] * len(systems)
     if chosen.common:
         systems, lost = keep_common(systems)
-    pairs = paired.compare(systems, chosen.metric, chosen.all_pairs)
+    pairs = paired.compare(systems, metric, chosen.all_pairs)
     if chosen.json:
         facts = [
             {"name": s.name, **s.facts, "left_out": n}
@@ -75,7 +84,7 @@ def compare(chosen: Namespace) -> int:
         say(json.dumps(told, indent=1, ensure_ascii=False))
         return 0
     say(_title(systems))
-    say(systems_text(systems, chosen.metric))
+    say(systems_text(systems, metric))
     for line in _told(systems, lost):
         say(line)
     for pair in pairs:
@@ -89,6 +98,9 @@ def _refuse(chosen: Namespace) -> None:
     given = [*chosen.run, *([chosen.baseline] if chosen.baseline else [])]
     if chosen.example and given:
         msg = f"--example compares a generated pair: got {listing(given)} too. Give one"
+        raise EmocacheError(msg)
+    if chosen.example and chosen.metric == TRAITS:
+        msg = f"--example has labels and no traits: leave out --metric {TRAITS}"
         raise EmocacheError(msg)
     if not chosen.example and len(given) < 2:
         msg = (
@@ -124,26 +136,81 @@ def _told(systems: Sequence[System], lost: Sequence[int]) -> list[str]:
     return out
 
 
-def _systems(chosen: Namespace) -> list[System]:
-    """Find the runs of each system, the baseline first, and name them apart."""
-    from evaluation.statistics.run_choice import choose
-    from evaluation.statistics.systems import (
-        name_apart,
-        of_runs,
-        refuse_more_than_seeds,
+def _of_traits(found: Sequence[Sequence[Run]], metric: str | None) -> bool:
+    """Say whether traits are to be compared: asked for, or all that there is.
+
+    Raises:
+        EmocacheError: if some runs say no labels, and labels are to be compared
+    """
+    from evaluation.statistics.systems import says_labels
+
+    if metric == TRAITS:
+        return True
+    without = [run.run_id for one in found for run in one if not says_labels(run)]
+    if not without:
+        return False
+    if metric is None and len(without) == sum(len(one) for one in found):
+        return True
+    msg = (
+        f"{listing(without, 4)} say traits and no labels, so there is no "
+        f"{(metric or 'uar').upper()} to compare: expected runs that say labels, or "
+        f"--metric {TRAITS} for traits that all of them predicted"
     )
+    raise EmocacheError(msg)
+
+
+def _compare_traits(found: Sequence[Sequence[Run]], chosen: Namespace) -> int:
+    """Compare the concordance of traits pair by pair and print a verdict on each."""
+    from evaluation.statistics import _traits_text as text
+    from evaluation.statistics.paired import without_nan
+    from evaluation.statistics.paired_traits import compare_traits
+    from evaluation.statistics.systems import names_apart, told_of
+    from evaluation.statistics.trait_systems import trait_system
+
+    if chosen.common:
+        msg = "--common is for labels: traits are compared on the same utterances only"
+        raise EmocacheError(msg)
+    names = names_apart([told_of(one) for one in found])
+    systems = [
+        replace(trait_system(one), name=name)
+        for one, name in zip(found, names, strict=True)
+    ]
+    pairs = compare_traits(systems, chosen.all_pairs)
+    if chosen.json:
+        told = {"pairs": [without_nan(asdict(pair)) for pair in pairs]}
+        say(json.dumps(told, indent=1, ensure_ascii=False))
+        return 0
+    say(text.title(systems))
+    say(text.systems_text(systems))
+    for line in (f"{s.name}: {w}" for s in systems for w in s.warnings):
+        say(line)
+    for pair in pairs:
+        say("\n" + text.sentence(pair))
+    return 0
+
+
+def _found(chosen: Namespace) -> list[list[Run]]:
+    """Find the runs of each system, the baseline first, each system once."""
+    from evaluation.statistics.run_choice import choose
+    from evaluation.statistics.systems import refuse_more_than_seeds
 
     given = [*([chosen.baseline] if chosen.baseline else []), *chosen.run]
     found = choose(given, chosen.runs)
     for one in found:
         refuse_more_than_seeds(one)
-    systems: dict[tuple[str, ...], System] = {}
-    for one in found:  # the baseline may be named among the runs, too
-        systems.setdefault(tuple(run.run_id for run in one), of_runs(one))
-    if len(systems) < 2:
+    # the baseline may be named among the runs, too
+    apart = {tuple(run.run_id for run in one): one for one in reversed(found)}
+    if len(apart) < 2:
         msg = f"{listing(given)} are one and the same: expected two systems or more"
         raise RunError(msg)
-    return name_apart(list(systems.values()))
+    return [apart[k] for k in dict.fromkeys(tuple(r.run_id for r in o) for o in found)]
+
+
+def _systems(found: Sequence[Sequence[Run]]) -> list[System]:
+    """Make systems of runs, and name them apart."""
+    from evaluation.statistics.systems import name_apart, of_runs
+
+    return name_apart([of_runs(one) for one in found])
 
 
 COMPARE = Command(

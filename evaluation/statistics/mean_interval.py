@@ -10,6 +10,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.run import Run
+from contracts.terminal import count
+from evaluation.measures.metrics import answers, top_k
 from evaluation.statistics.uncertainty import (
     MIN_SPEAKERS,
     Interval,
@@ -61,15 +64,45 @@ def mean_interval(values: Values, speakers: NDArray[np.object_]) -> Interval:
     Returns:
         NaN where no utterance has a value; no interval where a value is infinite
     """
-    known = ~np.isnan(values)
+    return mean_intervals(values[:, None], speakers)[0]
+
+
+def mean_intervals(values: Values, speakers: NDArray[np.object_]) -> list[Interval]:
+    """Return several means over the same utterances, from the same resamples.
+
+    Args:
+        values: ``(utterance, quantity)``; an utterance with a NaN counts nowhere
+        speakers: as for ``mean_interval``
+
+    Returns:
+        an interval each, as ``mean_interval`` returns it
+    """
+    known = ~np.isnan(values).any(axis=1)
     told, who = values[known], speakers[known]
     n_speakers = len(set(who) - {""})
-    mean = float(told.mean()) if len(told) else math.nan
-    why = no_interval(who)
-    if n := int(np.isinf(told).sum()):
-        why = f"{n} utterances have no finite value: no interval"
-    if why:
-        return Interval(mean, math.nan, math.nan, n_speakers, why)
-    _, drawn, _ = speaker_sums(np.column_stack([told, np.ones(len(told))]), who)
-    low, high = limits(drawn[:, 0] / drawn[:, 1], n_speakers).tolist()
-    return Interval(mean, low, high, n_speakers)
+    means = told.mean(axis=0) if len(told) else np.full(told.shape[1], math.nan)
+    infinite = np.isinf(told).sum(axis=0)
+    ends, why = np.full((2, told.shape[1]), math.nan), no_interval(who)
+    if not why:
+        finite = np.where(infinite > 0, 0.0, told)
+        _, drawn, _ = speaker_sums(np.column_stack([finite, np.ones(len(told))]), who)
+        ends = limits(drawn[:, :-1] / drawn[:, -1:], n_speakers)
+    out = []
+    for mean, n, low, high in zip(means.tolist(), infinite, *ends, strict=True):
+        if n:
+            note = f"{count(n, 'utterance')} without a finite value: no interval"
+            out.append(Interval(mean, math.nan, math.nan, n_speakers, note))
+        else:
+            out.append(Interval(mean, float(low), float(high), n_speakers, why))
+    return out
+
+
+def top_k_interval(run: Run, k: int = 2) -> Interval:
+    """Return a run's top-k accuracy with its interval; variants do not count.
+
+    Args:
+        run: a finished run
+        k: how many classes may be named
+    """
+    rows = answers(run)
+    return mean_interval(top_k(rows.truth, rows.probabilities, k), rows.speakers)

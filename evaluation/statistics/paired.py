@@ -90,14 +90,15 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON knows it: what is not there is null."""
-        return _without_nan(asdict(self))
+        return without_nan(asdict(self))
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """Return a value as JSON knows it: NaN is null, tuples are lists."""
     if isinstance(value, dict):
-        return {k: _without_nan(v) for k, v in value.items()}
+        return {k: without_nan(v) for k, v in value.items()}
     if isinstance(value, tuple):
-        return [_without_nan(v) for v in value]
+        return [without_nan(v) for v in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 
 

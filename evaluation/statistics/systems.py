@@ -107,7 +107,14 @@ def of_runs(runs: Sequence[Run], name: str = "") -> System:
     tables = [_of_run(run, name or str(first.record["model"])) for run in runs]
     for table in tables[1:]:
         refuse_unlike(tables[0], table)
-    facts = {
+    guesses = np.concatenate([table.guesses for table in tables])
+    return replace(tables[0], guesses=guesses, facts=told_of(runs))
+
+
+def told_of(runs: Sequence[Run]) -> dict[str, Any]:
+    """Collect what is told of a system beside its guesses, see ``System.facts``."""
+    first = runs[0]
+    return {
         "runs": [run.run_id for run in runs],
         "seeds": [run.record["seed"] for run in runs],
         "model": first.record["model"],
@@ -119,8 +126,11 @@ def of_runs(runs: Sequence[Run], name: str = "") -> System:
         "protocol": first.record["protocol"]["name"],
         "warnings": list(dict.fromkeys(w for run in runs for w in run.warnings)),
     }
-    guesses = np.concatenate([table.guesses for table in tables])
-    return replace(tables[0], guesses=guesses, facts=facts)
+
+
+def says_labels(run: Run) -> bool:
+    """Whether a run gave probabilities, or traits alone."""
+    return bool(np.isfinite(run.probabilities).any())
 
 
 def _of_run(run: Run, name: str) -> System:
@@ -218,7 +228,13 @@ def keep_common(systems: Sequence[System]) -> tuple[list[System], list[int]]:
 
 
 def name_apart(systems: Sequence[System]) -> list[System]:
-    """Call systems by as little as tells them apart: head, features, protocol, run."""
+    """Call systems by as little as tells them apart, see ``names_apart``."""
+    names = names_apart([system.facts for system in systems])
+    return [replace(s, name=n) for s, n in zip(systems, names, strict=True)]
+
+
+def names_apart(told: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name systems, told by their ``facts``, by as little as tells them apart."""
     ways: tuple[Callable[[Mapping[str, Any]], str], ...] = (
         lambda f: str(f["model"]),
         lambda f: f"{f['model']} on {'+'.join(f['features'])}",
@@ -227,7 +243,7 @@ def name_apart(systems: Sequence[System]) -> list[System]:
         lambda f: listing(f["runs"], 1),
     )
     for way in ways:
-        names = [way(system.facts) for system in systems]
+        names = [way(facts) for facts in told]
         if len(set(names)) == len(names):
             break
-    return [replace(s, name=n) for s, n in zip(systems, names, strict=True)]
+    return names
