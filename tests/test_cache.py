@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import h5py
@@ -390,19 +391,22 @@ def test_killed_writer_loses_nothing_it_committed(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     command = [sys.executable, "-c", _WRITER, str(tmp_path)]
     said: set[int] = set()
+    held: Collection[str] = ()
     kills = 0
-    while len(said) < len(KEYS) and kills < 40:
+    while len(held) < len(KEYS) and kills < 40:
         writer = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
-        time.sleep(rng.uniform(0.0, 0.15))
+        said |= {int(writer.stdout.readline() or -1) for _ in range(rng.integers(12))}
+        time.sleep(rng.uniform(0.0, 0.05))
         writer.kill()
         said |= {int(line) for line in writer.stdout.read().split()}
+        said -= {-1}  # it had ended
         writer.wait()
         kills += 1
 
         stores = Cache(tmp_path).stores
-        held = stores[0].places if stores else {}
+        held = stores[0].places if stores else ()
         assert {KEYS[i] for i in said} <= set(held)
         for key in held:
             assert (stores[0].frames(key, None) == KEYS.index(key)).all()
