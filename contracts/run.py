@@ -38,10 +38,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts import variant
+from contracts._run_shape import (
+    HISTORY,
+    PREDICTIONS,
+    PROBABILITY,
+    fold_misfits,
+    record_misfits,
+)
 from contracts.errors import RunError, listing
 
 FORMAT = 1
-PROBABILITY = "p:"
 PREDICTED = "predicted:"
 _PACKAGES = (
     "numpy",
@@ -50,11 +56,6 @@ _PACKAGES = (
     "transformers",
     "xgboost-cpu",
     "opensmile",
-)
-HISTORY = "history.json"  # of a fold: one entry per epoch
-_NEEDED = (
-    *("run_id", "model", "settings", "corpus", "features", "labels", "protocol"),
-    *("seed", "partial", "folds"),
 )
 # what a run records but what does not make it another run
 _NOT_IDENTITY = (
@@ -136,7 +137,7 @@ class Run:
     def predictions(self) -> pd.DataFrame:
         """One row per test utterance, folds one after the other."""
         folds = [f["index"] for f in self.record["folds"]]
-        paths = [self.fold_folder(i) / "predictions.parquet" for i in folds]
+        paths = [self.fold_folder(i) / PREDICTIONS for i in folds]
         return pd.concat([pd.read_parquet(p) for p in paths], ignore_index=True)
 
     @cached_property
@@ -242,7 +243,7 @@ class RunWriter:
         aside = self.folder / "folds" / f".{index}.tmp-{os.getpid()}"
         (aside / "model").mkdir(parents=True)
         save_model(aside / "model")
-        predictions.to_parquet(aside / "predictions.parquet", index=False)
+        predictions.to_parquet(aside / PREDICTIONS, index=False)
         write_json(aside / HISTORY, list(history))
         made = {"versions": versions(), "machine": machine(), "command": command()}
         write_json(aside / "fold.json", {**facts, "made": made})
@@ -300,43 +301,28 @@ def read_run(folder: Path) -> Run:
     except ValueError as error:
         msg = f"{path} is broken: {error}. Fit it again with --rerun"
         raise RunError(msg) from error
-    if not isinstance(record, dict):
-        msg = f"{path} is broken: expected an object. Fit it again with --rerun"
-        raise RunError(msg)
-    if record.get("format") != FORMAT:
+    if isinstance(record, dict) and record.get("format") != FORMAT:
         msg = (
             f"{path} is of format {record.get('format')}, expected {FORMAT}. "
             "Fit it again with --rerun"
         )
         raise RunError(msg)
-    if lacking := [fact for fact in _NEEDED if fact not in record]:
-        what = listing(lacking)
-        msg = f"{path} is broken: it lacks {what}. Fit it again with --rerun"
+    if bad := record_misfits(record):
+        msg = f"{path} is broken: {listing(bad)}. Fit it again with --rerun"
         raise RunError(msg)
     run = Run(folder, record)
-    broken = [f["index"] for f in record["folds"] if not _is_whole(run, f["index"])]
-    if broken or not record["folds"]:
+    bad = [
+        f"fold {fold['index']}: {said}"
+        for fold in record["folds"]
+        for said in fold_misfits(run.fold_folder(fold["index"]), run.classes)
+    ]
+    if bad:
         msg = (
-            f"run {folder.name} lacks its predictions of folds {listing(broken)}, or "
-            "columns of them, or their history. Delete its folder and fit it again"
+            f"run {folder.name} is broken: {listing(bad)}. Delete its folder and fit "
+            "it again"
         )
         raise RunError(msg)
     return run
-
-
-def _is_whole(run: Run, fold: int) -> bool:
-    """Whether the predictions of a fold have their columns, and its history is read."""
-    from pyarrow import ArrowInvalid, parquet
-
-    needed = {"id", "fold", "label", "speaker", "variant"}
-    needed |= {f"{PROBABILITY}{label}" for label in run.classes}
-    try:
-        told = parquet.read_schema(run.fold_folder(fold) / "predictions.parquet")
-        history = run.fold_folder(fold) / HISTORY
-        json.loads(history.read_text(encoding="utf-8"))
-    except (OSError, ValueError, ArrowInvalid):
-        return False
-    return needed <= set(told.names)
 
 
 def _that_begin(folder: Path) -> list[str]:

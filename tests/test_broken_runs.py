@@ -1,6 +1,7 @@
 """Runs, audits and options that are broken: one sentence, and the others go on."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -21,7 +22,35 @@ def lose_a_class(run: Run) -> None:
     pd.read_parquet(path).drop(columns="p:sad").to_parquet(path)
 
 
+def changed(**facts: object) -> Callable[[Run], None]:
+    """Write other facts into a run's record."""
+
+    def change(run: Run) -> None:
+        path = run.folder / "run.json"
+        record = json.loads(path.read_text()) | facts
+        path.write_text(json.dumps(record))
+
+    return change
+
+
+def say_in_words(run: Run) -> None:
+    path = run.fold_folder(0) / "predictions.parquet"
+    rows = pd.read_parquet(path)
+    rows.assign(**{"p:sad": rows["p:sad"].astype(str)}).to_parquet(path)
+
+
 BROKEN = {
+    "no folds": changed(folds=[]),
+    "a fold of nothing": changed(folds=[{}]),
+    "folds by name": changed(folds={"0": 1}),
+    "a number of folds": changed(folds=5),
+    "labels of nothing": changed(labels={}),
+    "a feature by name": changed(features=["egemaps"]),
+    "no command": changed(command=None),
+    "shares in words": say_in_words,
+    "another history": lambda run: (run.fold_folder(0) / "history.json").write_text(
+        '{"epoch": 1}'
+    ),
     "a class less": lose_a_class,
     "a list": lambda run: (run.folder / "run.json").write_text("[]"),
     "no facts": lambda run: (run.folder / "run.json").write_text('{"format": 1}'),

@@ -214,7 +214,7 @@ def test_broken_run_does_not_hide_the_others(toy_cache: Cache, tmp_path: Path) -
 
     assert [r.run_id for r in found] == [runs[2].run_id]
     assert "is broken" in others[0]
-    assert "lacks its predictions of folds 3" in others[1]
+    assert "is broken: fold 3: " in others[1]
 
 
 def test_limited_corpus_is_called_so(tmp_path: Path) -> None:
