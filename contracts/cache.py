@@ -36,7 +36,7 @@ from contracts import manifest as manifests
 from contracts._commits import SPEC_FILE, commits
 from contracts._store import FeatureStore as FeatureStore
 from contracts.command import CACHE, repair_command
-from contracts.errors import CacheError, listing
+from contracts.errors import CacheError, did_you_mean, listing
 from contracts.feature import FeatureReference, FeatureSpec, encoder_matches
 from contracts.manifest import Manifest
 from contracts.view import View
@@ -76,7 +76,8 @@ class Cache:
         if not path.exists():
             has = f"has only {listing(self.corpora)}" if self.corpora else "is empty"
             msg = (
-                f"no corpus {corpus!r} in cache {self.folder}: it {has}. "
+                f"no corpus {corpus!r} in cache {self.folder}: it {has}."
+                f"{did_you_mean([corpus], self.corpora)} "
                 f"Run: {_EXTRACT} --corpus {corpus} --root FOLDER"
             )
             raise CacheError(msg)
@@ -164,9 +165,11 @@ class Cache:
         corpora = sorted(set(view.manifest["corpus"]))
         has = listing(s.spec.describe() for s in self._held(view)) or "no features"
         what = feature + (f" of encoder {encoder}" if encoder and named else "")
+        known = {*plugins.names("features"), *(s.spec.name for s in self._held(view))}
+        hint = "" if want.name in known else did_you_mean([want.name], sorted(known))
         msg = (
-            f"cache {self.folder} has no {what} for {listing(corpora)}, it has {has}. "
-            f"Run: {self.extract_command(view, want.name, encoder or '')}"
+            f"cache {self.folder} has no {what} for {listing(corpora)}, it has {has}."
+            f"{hint} Run: {self.extract_command(view, want.name, encoder or '')}"
         )
         raise CacheError(msg)
 

@@ -1,5 +1,6 @@
 """Errors that a person can mend; each message ends with what to do next."""
 
+import difflib
 from collections.abc import Iterable
 
 
@@ -25,6 +26,20 @@ class PluginError(EmocacheError):
 
 class RunError(EmocacheError):
     """A run cannot be made, found or read."""
+
+
+def did_you_mean(unknown: Iterable[str], known: Iterable[str]) -> str:
+    """Ask for the nearest names, as a sentence behind a space; empty if none is near.
+
+    Example:
+        >>> did_you_mean(["egmaps"], ["egemaps", "mfcc"])
+        " Did you mean 'egemaps'?"
+    """
+    names = list(known)
+    lower = [one.lower().replace("-", "_") for one in unknown]
+    near = [m for one in lower for m in difflib.get_close_matches(one, names, n=1)]
+    told = " or ".join(repr(name) for name in dict.fromkeys(near))
+    return f" Did you mean {told}?" if told else ""
 
 
 def listing(items: Iterable[object], limit: int = 10) -> str:

@@ -7,13 +7,12 @@ needs no torch.
 """
 
 import ast
-import difflib
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from contracts.errors import PluginError
+from contracts.errors import PluginError, did_you_mean
 
 FOLDERS = {
     "corpora": "corpora",
@@ -71,9 +70,7 @@ def refuse_unknown(kind: str, wanted: Sequence[str], known: Sequence[str]) -> No
     unknown = [name for name in wanted if name not in known]
     if not unknown:
         return
-    lower = [u.lower().replace("-", "_") for u in unknown]
-    near = [m for u in lower for m in difflib.get_close_matches(u, known, n=1)]
-    hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+    hint = did_you_mean(unknown, known)
     msg = (
         f"unknown {kind}: {', '.join(repr(u) for u in unknown)}, expected one of "
         f"{list(known)}.{hint} See: python pipeline.py list {kind}"

@@ -41,9 +41,11 @@ from contracts import variant
 from contracts._run_shape import (
     HISTORY,
     PREDICTIONS,
-    PROBABILITY,
     fold_misfits,
     record_misfits,
+)
+from contracts._run_shape import (
+    PROBABILITY as PROBABILITY,
 )
 from contracts.errors import RunError, listing
 

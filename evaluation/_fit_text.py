@@ -6,12 +6,13 @@ from contracts.run import Run
 from evaluation.measures.metrics import per_group, per_variant, score_run
 from evaluation.measures.soft_labels import soft_scores_of
 from evaluation.measures.traits import traits_of
+from evaluation.measures.unsaid import unsaid
 from evaluation.statistics.systems import says_labels
 
 
 def result_text(run: Run) -> str:
     """Say how a run scores: over folds, under each variant, and what folds chose."""
-    said = "".join(f" [{w}]" for w in run.warnings)
+    said = "".join(f" [{w}]" for w in (*run.warnings, *unsaid(run)))
     if not says_labels(run):
         return f"{run.run_id}: {_traits(run)}{said}"
     whole = score_run(run)

@@ -132,15 +132,28 @@ def studies(runs: Iterable[Run]) -> list[LayerStudy]:
     Returns:
         one for each question and feature of which two layers or more have a run
     """
+    runs = list(runs)
+    others = [run for run in runs if single_layer(run) is None]
+    return [study(layers, others) for layers in _by_layer(runs)]
+
+
+def in_studies(runs: Iterable[Run]) -> frozenset[str]:
+    """Return ids of runs that layer studies rest on.
+
+    They are in no ranking: whoever ranks them chooses a layer on the test speakers, and
+    makes the family of a paired comparison larger than what was asked.
+    """
+    found = _by_layer(runs)
+    return frozenset(run.run_id for layers in found for run in layers.values())
+
+
+def _by_layer(runs: Iterable[Run]) -> list[dict[int, Run]]:
+    """Put runs of single layers together that differ in the layer only."""
     groups: dict[str, dict[int, Run]] = {}
-    others: list[Run] = []
     for run in runs:
-        layer = single_layer(run)
-        if layer is None:
-            others.append(run)
-        else:
+        if (layer := single_layer(run)) is not None:
             groups.setdefault(_key(run), {})[layer] = run
-    return [study(layers, others) for layers in groups.values() if len(layers) > 1]
+    return [layers for layers in groups.values() if len(layers) > 1]
 
 
 def single_layer(run: Run) -> int | None:

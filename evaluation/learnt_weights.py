@@ -1,6 +1,6 @@
 """The weights that heads with weighted layers learnt, beside a layer study."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,25 +37,51 @@ def learnt_weights(first: Run, others: Iterable[Run]) -> Iterator[Weights]:
         first: says which question, and the feature
         others: runs of any heads
     """
-    found = [run for run in others if _weighs(run, first)]
-    for run, name in zip(found, _told_apart(found), strict=True):
-        learnt = [fold["learnt"] for fold in run.record["folds"]]
-        weights = np.array([one["layer_weights"] for one in learnt], np.float64)
-        layers = tuple(learnt[0]["layers"])
-        yield Weights(str(run.record["model"]), run.run_id, layers, weights, name)
+    fingerprint = first.record["features"][0]["fingerprint"]
+    found = [
+        (run, weights)
+        for run in others
+        if _same_question(run, first) and (weights := _weights_of(run, fingerprint))
+    ]
+    names = _told_apart([run for run, _ in found])
+    for (run, weights), name in zip(found, names, strict=True):
+        layers = tuple(run.record["folds"][0]["learnt"]["layers"])
+        model = str(run.record["model"])
+        yield Weights(model, run.run_id, layers, np.array(weights, np.float64), name)
 
 
-def _weighs(run: Run, first: Run) -> bool:
-    """Whether a run weighs layers of the feature, on the same question."""
+def _same_question(run: Run, first: Run) -> bool:
+    """Whether runs answer the same question, on the same folds."""
     record, asked = run.record, first.record
-    learnt = [f["learnt"] for f in record["folds"]]
+    same = ("corpus", "folds_hash", "partial")
     return (
-        all(record.get(x) == asked.get(x) for x in ("corpus", "folds_hash", "partial"))
+        all(record.get(x) == asked.get(x) for x in same)
         and record["labels"]["hash"] == asked["labels"]["hash"]
-        and asked["features"][0]["fingerprint"]
-        in [f["fingerprint"] for f in record["features"]]
-        and all("layer_weights" in one and "layers" in one for one in learnt)
     )
+
+
+def _weights_of(run: Run, fingerprint: str) -> list[Sequence[float]]:
+    """Return what each fold learnt of a feature's layers; empty: nothing of it.
+
+    Weights without a name are those of the one encoder that a head reads. Of a head
+    that reads several it is not told which they are of, so they are of none.
+    """
+    features = run.record["features"]
+    encoders = [f["fingerprint"] for f in features if f.get("encoder")]
+    if not encoders and len(features) == 1:
+        encoders = [features[0]["fingerprint"]]
+    names = [f["name"] for f in features if f["fingerprint"] == fingerprint]
+    out: list[Sequence[float]] = []
+    for learnt in (fold["learnt"] for fold in run.record["folds"]):
+        told, layers = learnt.get("layer_weights", ()), learnt.get("layers", ())
+        if isinstance(told, Mapping):
+            told = next((told[name] for name in names if name in told), ())
+        elif encoders != [fingerprint]:
+            return []
+        if not told or len(told) != len(layers):
+            return []
+        out.append(told)
+    return out
 
 
 def _told_apart(runs: Sequence[Run]) -> list[str]:

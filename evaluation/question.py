@@ -11,7 +11,7 @@ import numpy as np
 
 from contracts import variant
 from contracts.cache import Cache
-from contracts.errors import CacheError, ManifestError, listing
+from contracts.errors import CacheError, ManifestError, did_you_mean, listing
 from contracts.labels import LabelMap
 from contracts.view import View
 from evaluation.labelling.choice import choose_labels
@@ -97,8 +97,8 @@ def choose_corpora(cache: Cache, wanted: Sequence[str] | None) -> list[str]:
         if there and len(missing) > 1:  # of one alone the cache itself speaks
             msg = (
                 f"no corpora {listing(missing)} in cache {cache.folder}: it has "
-                f"{listing(there)}. Run for each: python pipeline.py extract --corpus "
-                "NAME --root FOLDER"
+                f"{listing(there)}.{did_you_mean(missing, there)} Run for each: "
+                "python pipeline.py extract --corpus NAME --root FOLDER"
             )
             raise CacheError(msg)
         return sorted(set(wanted))

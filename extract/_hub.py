@@ -12,6 +12,10 @@ from contracts.errors import ExtractionError
 from extract._untrained import DEMO
 
 OTHER = "Choose another with --encoder FOLDER"
+TRY = (
+    "; to try everything with random weights: python pipeline.py untrained --out "
+    "FOLDER, then --encoder FOLDER"
+)
 PREPARING = "preprocessor_config.json"
 _SAFE = "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json"
 _PICKLED = (
@@ -84,7 +88,7 @@ def _from_hub(name: str, revision: str | None) -> Path:
         why = (
             f"it is not in the hub's cache, and the hub gives none: {first_line(error)}"
         )
-        msg = f"encoder {name!r} cannot be had: {why}. {OTHER}"
+        msg = f"encoder {name!r} cannot be had: {why}. {OTHER}{TRY}"
         raise ExtractionError(msg) from error
 
 

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from contracts.errors import listing
 from contracts.terminal import count
 from report._svg import box, clip, drawing, element, line, mark, text, ticks
+from report._uprights import beside_names
 from report._words import percent, points
 
 Place = Callable[[float], float]
@@ -34,6 +35,7 @@ line.chance, line.reference { stroke: #a8440a; stroke-width: 1.5;
 .halo { paint-order: stroke; stroke: #ffffff; stroke-width: 5px; }
 """
 _WIDTH, _LEFT, _RIGHT, _TOP, _STEP = 560.0, 8.0, 118.0, 34.0, 40.0
+_NAME = 19.0  # of a row's height, above its marks
 
 
 def audit_points(audit: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -116,10 +118,10 @@ def _drawn(audit: Mapping[str, Any]) -> tuple[float, list[Markup]]:
         out.append(line(place(tick), _TOP, place(tick), bottom, "grid"))
         said = f"{100 * tick:.0f}"
         out.append(text(place(tick), bottom + 16, said, "tick", "middle"))
-    out.append(line(place(chance), _TOP, place(chance), bottom, "chance"))
+    for value, kind in ((chance, "chance"), (honest, "reference")):
+        out += beside_names(place(value), _TOP, _STEP, len(shown), kind, _NAME)
     said = f"chance {percent(chance)}"
     out.append(text(place(chance) + 4, _TOP - 8, said, "tick chance-text"))
-    out.append(line(place(honest), _TOP, place(honest), bottom, "reference"))
     out.append(text(_WIDTH - _RIGHT, bottom + 33, "UAR in %", "tick", "end"))
     heads = (_WIDTH - 66, "UAR"), (_WIDTH - 4, "inflation")
     out += [text(x, _TOP - 8, head, "tick", "end") for x, head in heads]
@@ -141,7 +143,7 @@ def _row(point: Mapping[str, Any], y: float, place: Place) -> list[Markup]:
     honest = place(point["uar"] - (point["inflation"] or 0.0))  # the counterpart's
     if kind == "optimistic" and abs(x - honest) > 0.5:
         left, wide = min(x, honest), abs(x - honest)
-        said = f"inflation {_inflation(point)} points"
+        said = f"inflation {signed(point['inflation'])} points"
         out.append(box(left, middle - 5, wide, 10, "inflation", said))
     if point["low"] is not None:
         ends = place(point["low"]), place(point["high"])
@@ -150,15 +152,17 @@ def _row(point: Mapping[str, Any], y: float, place: Place) -> list[Markup]:
     out.append(mark(MARKS[kind], x, middle, _CLASSES[kind], said, 5))
     uar = percent(point["uar"])
     out.append(text(_WIDTH - 66, middle + 4, uar, "value", "end"))
-    out.append(text(_WIDTH - 4, middle + 4, _inflation(point), "value", "end"))
+    said = signed(point["inflation"])
+    out.append(text(_WIDTH - 4, middle + 4, said, "value", "end"))
     return out
 
 
-def _inflation(point: Mapping[str, Any]) -> str:
-    if point["inflation"] is None:
+def signed(difference: float | None) -> str:
+    """Write a difference of shares in points with its sign; empty: there is none."""
+    if difference is None:
         return ""
-    sign = "+" if point["inflation"] >= 0 else "−"
-    return f"{sign}{points(abs(point['inflation']))}"
+    sign = "+" if difference >= 0 else "−"
+    return f"{sign}{points(abs(difference))}"
 
 
 def _name(row: Mapping[str, Any]) -> str:
@@ -178,5 +182,7 @@ def _label(audit: Mapping[str, Any]) -> str:
         f"{percent(first['uar'])} %."
     )
     if most is not None:
-        words += f" Most optimistic: {most['practice']}, {_inflation(most)} points."
+        words += (
+            f" Most optimistic: {most['practice']}, {signed(most['inflation'])} points."
+        )
     return f"{words} The table holds the same numbers."

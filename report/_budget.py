@@ -1,7 +1,8 @@
 """What of the table of utterances a page holds: all of it, or the best that fits.
 
-A page is to be opened on a phone and sent by mail, so its table has a budget. Every
-run gives way by the same steps, each only where the one before does not fit:
+A page is to be opened on a phone and sent by mail, so it has a size, and its table gets
+what the rest of the page leaves, up to a budget of its own. Every run gives way by the
+same steps, each only where the one before does not fit:
 
 - ``WHOLE``: probabilities in 16 bits
 - ``ROUNDED``: in 8 bits, shown as whole percents
@@ -20,7 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-BUDGET = 5_000_000  # characters of the page
+PAGE = 9_500_000  # bytes of the file
+BUDGET = 5_000_000  # of these, what the table takes at most
 WHOLE, ROUNDED, ERRORS, SOME, FEW = range(5)
 ONE = 4 / 3  # characters of base64 for a byte
 _OF_A_ROW = 8  # characters: place and truth, once for all runs of the same utterances

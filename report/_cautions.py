@@ -71,15 +71,21 @@ def careful(
 def _conformity(runs: Sequence[Run]) -> list[tuple[str, str]]:
     """Say what of a published protocol is kept, and whose corpus has few speakers."""
     told = [(run, of_run(run, PROTOCOLS)) for run in runs]
-    lines = {
-        f"{run.record['protocol']['name']}: {facts['line']}."
-        for run, facts in told
-        if facts["line"] not in ("", OURS)
-    }
+    boxes: dict[str, set[str]] = {}
+    for run, facts in told:
+        if facts["line"] not in ("", OURS):
+            boxes.setdefault(facts["line"], set()).add(_box(run.record))
+    lines = [f"{listing(sorted(b))}: {line}." for line, b in boxes.items()]
     few = {sentence for _, facts in told for sentence in facts["cautions"]}
     return [("Protocol and its source", line) for line in sorted(lines)] + [
         ("Corpus of few speakers", f"{sentence}.") for sentence in sorted(few)
     ]
+
+
+def _box(record: Mapping[str, Any]) -> str:
+    """Name the box of the page that a run stands in, as its heading does."""
+    labels, protocol = record["labels"]["name"], record["protocol"]["name"]
+    return f"{record['corpus']} · {labels} · {protocol}"
 
 
 def _models(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -16,6 +16,22 @@ from report._words import NOTHING, percent, points
 WIDTH, LEFT, TOP, SIDE = 300.0, 36.0, 12.0, 230.0
 N_POINTS = 120  # of a drawn curve
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_ERROR, _PERFECT = "calibration error, points", "of a perfectly calibrated model"
+_BRIER, _NLL = "Brier, 0 to 2", "negative log likelihood, nats"
+_TEMPERATURE, _TEMPERED = "temperature, cross-fitted", "at that temperature"
+_HALF, _AREA = "errors, surer half answered", "area under risk, best possible"
+_MEANINGS = {
+    _ERROR: "how far certainty lies from how often the model is right, on average",
+    _PERFECT: "what that error would be by chance alone, at this many utterances",
+    _BRIER: "squared distance of the probabilities from the truth; 0 is best",
+    _NLL: "mean of minus the logarithm of the label's probability; 0 is best",
+    _TEMPERATURE: "what the log probabilities are divided by: above 1 the model was "
+    "too sure; found on other speakers than those it is applied to",
+    _TEMPERED: "calibration error and negative log likelihood after that division",
+    _HALF: "if the model may be silent on the half it is least sure of",
+    _AREA: "mean share of errors from few answers to all, and the least that so many "
+    "errors allow: every right answer surer than every wrong one",
+}
 
 
 def certainty(run: Run) -> dict[str, Any] | None:
@@ -23,10 +39,12 @@ def certainty(run: Run) -> dict[str, Any] | None:
     told, curve = calibration_of(run), risk_coverage_of(run)
     if told is None or curve is None:
         return None
+    facts = _facts(told, curve)
     return {
         "reliability": reliability_plot(told),
         "risk": risk_plot(curve),
-        "facts": _facts(told, curve),
+        "facts": facts,
+        "meanings": [(name, _MEANINGS[name]) for name, _ in facts if name in _MEANINGS],
         "note": _note(told),
     }
 
@@ -40,20 +58,20 @@ def _note(told: Calibration) -> str:
 def _facts(told: Calibration, curve: RiskCoverage) -> list[tuple[str, str]]:
     _, known = brackets_note([told.brier])
     facts = [
-        ("calibration error, points", with_ends(told.error, points, known=known)),
+        (_ERROR, with_ends(told.error, points, known=known)),
         (
-            "of a perfectly calibrated model",
+            _PERFECT,
             f"{points(told.perfect)}, in 95 of 100 draws below "
             f"{points(told.perfect_95)}",
         ),
-        ("Brier, 0 to 2", with_ends(told.brier, known=known)),
-        ("negative log likelihood, nats", with_ends(told.nll, known=known)),
+        (_BRIER, with_ends(told.brier, known=known)),
+        (_NLL, with_ends(told.nll, known=known)),
     ]
     if told.fitted is not None:
         facts += [
-            ("temperature, cross-fitted", _temperatures(told)),
+            (_TEMPERATURE, _temperatures(told)),
             (
-                "with it",
+                _TEMPERED,
                 f"error {_or_nothing(told.fitted_error)} points, "
                 f"{told.fitted_nll:.3f} nats",
             ),
@@ -62,11 +80,8 @@ def _facts(told: Calibration, curve: RiskCoverage) -> list[tuple[str, str]]:
     return [
         *facts,
         ("errors, all answered", f"{percent(float(curve.risk[-1]))} %"),
-        ("errors, surer half answered", f"{percent(float(curve.risk[half]))} %"),
-        (
-            "area under risk, best possible",
-            f"{curve.area:.3f}, {curve.best:.3f}",
-        ),
+        (_HALF, f"{percent(float(curve.risk[half]))} %"),
+        (_AREA, f"{curve.area:.3f}, {curve.best:.3f}"),
     ]
 
 

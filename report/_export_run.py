@@ -14,9 +14,12 @@ from evaluation.measures.soft_labels import (
     soft_scores_of,
     tau_by_entropy_of,
 )
+from evaluation.measures.traits import traits_of
+from evaluation.statistics.systems import says_labels
 from evaluation.statistics.uncertainty import Interval
 from report._exporter import Exporter, ends_of, share
 from report._layer_weights import layer_weights
+from report._scores import part_scores
 
 DEGRADED_HEADS = (
     *("variant", "kind", "level", "unit", "utterances", "speakers"),
@@ -24,24 +27,70 @@ DEGRADED_HEADS = (
     *("change", "change low", "change high", "note"),
 )
 
+TRAIT_HEADS = (
+    *("trait", "concordance", "low", "high", "pearson", "spearman"),
+    *("utterances", "not known", "speakers", "note"),
+)
 VOTES_HEADS = ("measure", "value", "low", "high", "speakers", "note")
 TAU_HEADS = ("bits from", "bits to", "utterances", "mean tau-b")
 
 
 def export_run(out: Exporter, run: Run) -> None:
-    """Write what concerns one run."""
+    """Write what concerns one run; nothing of labels where it says none."""
     from report import _figures
 
-    about, name = f"{run.record['command']} && {command()}", run.run_id
+    about = f"{run.record['command']} && {command()}"
+    if says_labels(run):
+        _labels(out, run, about)
+    out.table(TRAIT_HEADS, _traits(run), about, "traits", run.run_id)
+    out.figure(_figures.history_figure(run), about, "training", run.run_id)
+    _layer_weights(out, run, about)
+
+
+def _labels(out: Exporter, run: Run, about: str) -> None:
+    """Write what a run's probabilities of labels tell."""
+    from report import _figures
+
+    name = run.run_id
     out.figure(_figures.confusion_figure(run), about, "confusion", name)
     out.figure(_figures.certainty_figure(run), about, "certainty", name)
-    out.figure(_figures.history_figure(run), about, "training", name)
     out.figure(_figures.speakers_figure(run), about, "speakers", name)
     out.table(*_per_label(run), about, "per-label", name)
+    _strips(out, run, about)
     _robustness(out, run, about)
     _gaps(out, run, about)
     _votes(out, run, about)
-    _layer_weights(out, run, about)
+
+
+def _traits(run: Run) -> list[list[object]]:
+    return [
+        [
+            *(one.trait, *ends_of(one.interval)),
+            *(share(one.pearson), share(one.spearman), one.n, one.n_unknown),
+            *(one.interval.n_speakers, one.interval.note),
+        ]
+        for one in traits_of(run) or ()
+    ]
+
+
+def _strips(out: Exporter, run: Run, about: str) -> None:
+    """Write how many utterances of each speaker and label are said right."""
+    from report import _study_figures
+
+    speakers = part_scores(run, "speaker")
+    if not speakers:
+        return
+    drawn = _study_figures.strips_figure(run, speakers)
+    out.figure(drawn, about, "strips", run.run_id)
+    rows = [
+        [speaker, label, right, of]
+        for speaker, own in speakers.items()
+        for label, right, of in zip(
+            own.labels, own.confusion.diagonal().tolist(), own.support, strict=True
+        )
+    ]
+    heads = ("speaker", "label", "right", "of")
+    out.table(heads, rows, about, "strips", run.run_id)
 
 
 def _per_label(run: Run) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
@@ -84,6 +133,9 @@ def _gaps(out: Exporter, run: Run, about: str) -> None:
     groups: list[list[object]] = []
     apart: list[list[object]] = []
     for told in all_gaps(run):
+        if told.note:
+            groups.append([told.column, *[""] * 8, told.note])
+            continue
         own = told.column, ", ".join(told.labels), ", ".join(told.left_out)
         for group in told.groups:
             facts = group.name, group.n, group.uar.n_speakers

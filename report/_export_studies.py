@@ -7,6 +7,7 @@ from contracts.run import Run, command
 from evaluation.layer_study import LayerStudy, studies
 from report._audit_plot import audit_points
 from report._audits import audit_views
+from report._colourings import Colouring, colourings
 from report._cross import cross_views
 from report._exporter import Exporter, ends_of
 from report._map import FeatureMap
@@ -24,14 +25,24 @@ def export_studies(
     runs: Sequence[Run],
     audits: Sequence[Mapping[str, Any]],
     maps: Sequence[FeatureMap],
+    ranked: Sequence[Run],
 ) -> None:
-    """Write what several runs tell together, and what is beside them on the page."""
+    """Write what several runs tell together, and what is beside them on the page.
+
+    Args:
+        out: where to
+        runs: finished runs
+        audits: as ``evaluation.auditing.record.read_audits`` returns first
+        maps: of features
+        ranked: the runs once more, of each group the best first
+    """
     _audits(out, audits)
     for study in studies(runs):
         _layers(out, study, _joined(study_commands(study, runs)))
     for i, told in enumerate(cross_views(runs)):
         _cross(out, told, f"{i + 1}")
-    _maps(out, maps)
+    for one in maps:
+        _map(out, one, colourings(one, ranked))
     _published(out, runs)
 
 
@@ -96,17 +107,19 @@ def _cell(train: str, test: str, cell: Mapping[str, Any]) -> list[object]:
     ]
 
 
-def _maps(out: Exporter, maps: Sequence[FeatureMap]) -> None:
-    """Write maps of features, and where each utterance is on them."""
+def _map(out: Exporter, one: FeatureMap, by: Sequence[Colouring]) -> None:
+    """Write a figure for each colouring of a map, and where its utterances are."""
     from report import _study_figures
 
-    heads = ("utterance", "label", "speaker", "x", "y")
-    for one in maps:
-        drawn = _study_figures.map_figure(one)
-        out.figure(drawn, command(), "map", one.name)
-        xs, ys = one.at.T.round(4).tolist()
-        rows = list(zip(one.ids, one.labels, one.speakers, xs, ys, strict=True))
-        out.table(heads, rows, command(), "map", one.name)
+    for each in by:
+        drawn = _study_figures.map_figure(one, each)
+        out.figure(drawn, command(), "map", one.name, each.name)
+    xs, ys = one.at.T.round(4).tolist()
+    errors = {each.title: each.kinds for each in by if each.name == "error"}
+    columns = (one.ids, one.labels, one.speakers, xs, ys, *errors.values())
+    heads = ("utterance", "label", "speaker", "x", "y", *errors)
+    rows = list(zip(*columns, strict=True))
+    out.table(heads, rows, command(), "map", one.name)
 
 
 def _published(out: Exporter, runs: Sequence[Run]) -> None:

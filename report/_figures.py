@@ -100,6 +100,28 @@ def ranking_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
+def traits_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw the concordance of each row and trait with its interval over speakers.
+
+    Args:
+        rows: of one box, with ``name`` and ``traits``, the first on top
+    """
+    lines = [(row["name"], one) for row in rows for one in row["traits"]]
+    figure, (axes,) = panels(5.5, 0.7 + 0.3 * len(lines))
+    with mpl.rc_context(STYLE):
+        for y, (_, one) in enumerate(lines):
+            sure = one["interval"]
+            if not math.isnan(sure.low):
+                axes.plot([sure.low, sure.high], [y, y], color=BLUE, lw=4, alpha=0.3)
+            axes.plot(sure.value, y, "D", color="black", ms=4)
+        axes.axvline(0, color=ORANGE, ls="--", lw=1)
+        names = [clip(f"{one['trait']} · {name}", 60) for name, one in lines]
+        axes.set_yticks(range(len(lines)), names)
+        axes.invert_yaxis()
+        axes.set_xlabel("concordance")
+    return figure
+
+
 def confusion_figure(run: Run) -> Figure:
     """Draw the confusion matrix in percent of its rows."""
     scores = score_run(run)

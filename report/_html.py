@@ -18,6 +18,21 @@ from report._words import ends, percent, short_names, told
 HERE = Path(__file__).resolve().parent
 
 
+def render_html(template: str, scripts: Sequence[str], **facts: object) -> str:
+    """Return a page that opens without a network; see ``write_html``."""
+    script = "".join((HERE / name).read_text(encoding="utf-8") for name in scripts)
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+            script=Markup(script),
+            script_hash=_digest(script),
+            **facts,
+        )
+    )
+
+
 def write_html(
     template: str, out: Path, scripts: Sequence[str] = ("page.js",), **facts: object
 ) -> Path:
@@ -32,17 +47,7 @@ def write_html(
     Returns:
         ``out``
     """
-    script = "".join((HERE / name).read_text(encoding="utf-8") for name in scripts)
-    html = (
-        _environment()
-        .get_template(template)
-        .render(
-            style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-            script=Markup(script),
-            script_hash=_digest(script),
-            **facts,
-        )
-    )
+    html = render_html(template, scripts, **facts)
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = out.with_name(f".{out.name}.tmp-{os.getpid()}")
     aside.write_text(html, encoding="utf-8")
@@ -67,7 +72,6 @@ def _environment() -> Environment:
     filters = (
         percent,
         ends,
-        coefficient_ends,
         coefficient_ends,
         told,
         count,

@@ -26,11 +26,13 @@ def published(runs: Sequence[Run]) -> list[dict[str, Any]]:
     Returns:
         one entry per published row: ``model``, ``figure`` (a ``Published``),
         ``differs`` (what is not the same here), ``ours`` (``words`` and ``link``
-        each) and ``command`` (what would run it here; empty: nothing can)
+        each), ``command`` (what would run it here; empty: nothing can) and ``here``
+        (whether one of its corpora is one of the runs')
     """
+    corpora = {c for run in runs for c in str(run.record["corpus"]).split("+")}
     heads = list(dict.fromkeys(str(run.record["model"]) for run in runs))
     known = [row for row in published_rows.rows().values() if row.model in heads]
-    out = [_entry(row, runs) for row in known]
+    out = [_entry(row, runs) | {"here": _on(row, corpora)} for row in known]
     for model in heads:
         if not any(row.model == model for row in known):
             out += [_bare(model, figure) for figure in _figures(model)]
@@ -48,6 +50,10 @@ def _entry(row: Row, runs: Sequence[Run]) -> dict[str, Any]:
         if row.cannot
         else f"python pipeline.py reproduce {shlex.quote(row.id)}",
     }
+
+
+def _on(row: Row, corpora: set[str]) -> bool:
+    return not corpora.isdisjoint(row.corpus)
 
 
 def _told(row: Row, own: Ours) -> dict[str, str]:
@@ -73,6 +79,7 @@ def _bare(model: str, figure: Published) -> dict[str, Any]:
         "differs": "",
         "ours": [],
         "command": "",
+        "here": False,  # its corpus is told in words alone
     }
 
 

@@ -8,9 +8,12 @@ from markupsafe import Markup
 
 from contracts.terminal import count
 from report._svg import box, clip, drawing, element, line, mark, text, ticks
+from report._uprights import beside_names
 from report._words import ends, percent
 
 WIDTH, LEFT, RIGHT, TOP, STEP = 480.0, 4.0, 46.0, 34.0, 44.0
+NAME = 20.0  # of a row's height, above its marks
+PARTIAL = " · partial"
 Place = Callable[[float], float]
 
 
@@ -31,7 +34,7 @@ def ranking(rows: Sequence[Mapping[str, Any]]) -> Markup:
         out.append(line(place(tick), TOP, place(tick), bottom, "grid"))
         said = f"{100 * tick:.0f}"
         out.append(text(place(tick), bottom + 16, said, "tick", "middle"))
-    out.append(line(place(chance), TOP - 6, place(chance), bottom, "chance"))
+    out += beside_names(place(chance), TOP, STEP, len(rows), "chance", NAME)
     anchor = "start" if place(chance) < WIDTH / 2 else "end"
     said = f"chance {percent(chance)}"
     out.append(text(place(chance) - 4, TOP - 11, said, "tick chance-text", anchor))
@@ -75,10 +78,11 @@ def row_name(row: Mapping[str, Any]) -> str:
 
 def _row(row: Mapping[str, Any], y: float, place: Place) -> list[Markup]:
     middle = y + 30
-    weak = " weak" if row["partial"] or row["untrained"] else ""
+    partial = row["partial"]
+    weak = " weak" if partial or row["untrained"] else ""
     verdict = row["verdict"]
-    name = text(4, y + 15, clip(row_name(row), 62 - len(verdict)), "name halo")
-    out = [name]
+    said = clip(row_name(row), 62 - len(verdict) - (len(PARTIAL) if partial else 0))
+    out = [text(4, y + 15, said + (PARTIAL if partial else ""), "name halo")]
     if verdict:
         kind = "verdict v-" + verdict.replace(" ", "-")
         out.append(text(WIDTH - 2, y + 15, verdict, f"{kind} halo", "end"))

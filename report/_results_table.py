@@ -55,7 +55,7 @@ def _trait_cells(row: Mapping[str, Any]) -> list[list[object]]:
             coefficient(one["interval"].value),
             coefficient_ends(one["interval"]),
             coefficient(one["spearman"]),
-            one["n"],
+            one["n"] if one["pooled"] else f"{one['n_least']} to {one['n']}",
             row["n_speakers"],
             "; ".join(row["warnings"]),
         ]

@@ -9,6 +9,7 @@ import numpy as np
 
 from contracts.run import Run
 from evaluation.measures.metrics import Scores, score_run
+from evaluation.measures.unsaid import n_unsaid, unsaid
 from evaluation.statistics.confusions import METRICS
 from evaluation.statistics.mean_interval import top_k_interval
 from evaluation.statistics.systems import says_labels
@@ -51,13 +52,14 @@ def run_view(
     return {
         "record": record,
         "anchor": anchor(run.run_id),
-        "warnings": run.warnings,
+        "warnings": [*run.warnings, *unsaid(run)],
         "features": [(feature_name(f), f) for f in record["features"]],
         "scores": whole,
         "says_labels": says_labels(run),
         "robust": robustness_view(run),
         "gaps": gap_views(run) if with_gaps else [],
         "n_tested": int((run.predictions["variant"] == "").sum()),
+        "n_unsaid": n_unsaid(run),
         "n_labels": len(run.classes),
         "confusion": _confusion(whole),
         "per_class": classes,

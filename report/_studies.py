@@ -1,14 +1,15 @@
 """Studies over several runs or groups: layers, degraded sound, gaps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from contracts.run import Run
 from evaluation.layer_study import LayerStudy, studies
-from evaluation.measures.gaps import all_gaps
-from evaluation.measures.robustness import robustness
+from evaluation.measures.gaps import Group, all_gaps
+from evaluation.measures.robustness import Degraded, robustness
+from evaluation.statistics.uncertainty import Interval
 from report._columns_plot import (
     HEIGHT,
     TOP,
@@ -105,6 +106,9 @@ def robustness_view(run: Run) -> dict[str, Any] | None:
             }
             for one in told
         ],
+        "has_bars": any(ends(one.uar) != NOTHING for one in told),
+        "notes": _notes(i for one in told for i in (one.uar, one.clean, one.change)),
+        "speakers": _speakers(told),
         "picture": robustness_plots(told),
         "commands": commands_of([run]),
     }
@@ -117,6 +121,7 @@ def gap_views(run: Run) -> list[dict[str, Any]]:
             "column": one.column.removeprefix("trait:"),
             "labels": one.labels,
             "left_out": one.left_out,
+            "note": one.note,
             "groups": [
                 (g.name, g.n, percent(g.uar.value), ends(g.uar)) for g in one.groups
             ],
@@ -128,6 +133,24 @@ def gap_views(run: Run) -> list[dict[str, Any]]:
                 )
                 for g in one.gaps
             ],
+            "notes": _notes(
+                [g.uar for g in one.groups] + [g.difference for g in one.gaps]
+            ),
+            "speakers": _speakers(one.groups),
         }
         for one in all_gaps(run)
+    ]
+
+
+def _notes(found: Iterable[Interval]) -> list[str]:
+    """Return what is said of intervals, each thing once."""
+    return list(dict.fromkeys(one.note for one in found if one.note))
+
+
+def _speakers(found: Iterable[Degraded | Group]) -> list[tuple[str, str]]:
+    """Write each speaker's UAR in percent, of those that have few speakers."""
+    return [
+        (one.name, ", ".join(f"{who} {percent(uar)}" for who, uar in one.speakers))
+        for one in found
+        if one.speakers
     ]

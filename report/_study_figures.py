@@ -1,4 +1,4 @@
-"""Figures for a paper of studies: degraded sound, votes, layers, corpora, maps."""
+"""Figures for a paper of speakers, degraded sound, votes, layers, corpora, maps."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,8 +8,12 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from contracts.run import Run
+from evaluation.measures.metrics import Scores, score_run
 from evaluation.measures.rank_agreement import TauByEntropy
 from evaluation.measures.robustness import Degraded, curves
+from evaluation.statistics.uncertainty import RECALL, intervals
+from report._colourings import RIGHT, UNTESTED, WRONG, Colouring
 from report._figures import BLUE, GREY, ORANGE, STYLE, intervals_on, panels
 from report._layer_weights import LayerWeights
 from report._map import FeatureMap
@@ -17,7 +21,9 @@ from report._robustness_plot import level_words
 from report._svg import clip
 
 A_ROW = 3  # pictures beside each other
-COLOURS = 20  # of matplotlib's tab20; more labels than these share colours
+COLOURS = 20  # of matplotlib's tab20; more than these have another mark
+MARKS = ("o", "^", "s")
+OUTCOMES = {RIGHT: BLUE, WRONG: ORANGE, UNTESTED: GREY}
 
 
 def robustness_figure(found: Sequence[Degraded]) -> Figure:
@@ -126,17 +132,51 @@ def _cell_on(axes: Any, x: int, y: int, cell: Mapping[str, Any]) -> None:
     axes.text(x, y, said, fontsize=7, **told)
 
 
-def map_figure(one: FeatureMap) -> Figure:
-    """Draw a map of a feature, coloured by label."""
-    figure, (axes,) = panels(5.0, 3.4)
-    labels = sorted(set(one.labels))
-    palette = mpl.colormaps["tab20"]
+def strips_figure(run: Run, speakers: Mapping[str, Scores]) -> Figure:
+    """Draw the recall of each label in each speaker, and over all utterances.
+
+    Args:
+        run: says labels
+        speakers: its scores by speaker, one or more; speakers of equal recall share a
+            dot, whose area says how many they are
+    """
+    whole, sure = score_run(run), intervals([run])
+    figure, (axes,) = panels(4.2, 1.1 + 0.28 * len(whole.labels))
     with mpl.rc_context(STYLE):
-        for i, label in enumerate(labels):
-            own = one.at[[each == label for each in one.labels]]
-            told = {"s": 6, "color": palette(i % COLOURS), "lw": 0, "rasterized": False}
-            axes.scatter(*own.T, label=clip(label or "no label", 24), **told)
-        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+        for y, label in enumerate(whole.labels):
+            recalls = [own.recall[y] for own in speakers.values() if own.support[y]]
+            places, n = np.unique(np.round(recalls, 2), return_counts=True)
+            heights = np.full(len(places), y)
+            axes.scatter(100 * places, heights, s=8 * n, color=BLUE, alpha=0.5, lw=0)
+            one = sure[RECALL + label]
+            if not math.isnan(one.low):
+                ends = [100 * one.low, 100 * one.high]
+                axes.plot(ends, [y, y], color="black", lw=1)
+            axes.plot(100 * whole.recall[y], y, "D", color="black", ms=4)
+        axes.axvline(100 / len(whole.labels), color=ORANGE, ls="--", lw=1)
+        names = [clip(label, 24) for label in whole.labels]
+        axes.set_yticks(range(len(names)), names)
+        axes.invert_yaxis()
+        axes.set(xlabel="recall in each speaker, %", xlim=(-3, 103))
+    return figure
+
+
+def map_figure(one: FeatureMap, by: Colouring) -> Figure:
+    """Draw a map of a feature, a colour for each kind of utterance."""
+    figure, (axes,) = panels(5.0, 3.4)
+    kinds = sorted(set(by.kinds))
+    palette = mpl.colormaps["tab20"]
+    drawn = []
+    with mpl.rc_context(STYLE):
+        for i, kind in enumerate(kinds):
+            own = one.at[[each == kind for each in by.kinds]]
+            colour = OUTCOMES[kind] if by.name == "error" else palette(i % COLOURS)
+            told = {"s": 6, "color": colour, "lw": 0, "rasterized": False}
+            drawn.append(axes.scatter(*own.T, marker=MARKS[i // COLOURS % 3], **told))
+        names = [clip(kind, 24) for kind in kinds]
+        where = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+        beside = {"ncols": math.ceil(len(kinds) / COLOURS), "frameon": False}
+        axes.legend(drawn, names, title=clip(by.title, 40), **where, **beside)
         axes.set(xticks=[], yticks=[], title=clip(one.name, 60))
         if one.explained:
             first, second = (f"{100 * share:.1f}" for share in one.explained)

@@ -27,9 +27,10 @@ def trait_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
         runs: that differ in the seed only and were tested on the same utterances
 
     Returns:
-        one entry per trait: ``trait``, ``n`` utterances with both values, ``interval``
-        (the concordance of all seeds together, over speakers) and ``spearman`` (mean
-        over seeds)
+        one entry per trait: ``trait``, ``n`` utterances with both values, ``n_least``
+        (of the seed that has fewest), ``pooled`` (whether the seeds are),
+        ``interval`` (the concordance of all seeds together, over speakers) and
+        ``spearman`` (mean over seeds)
 
     Raises:
         RunError: if a seed was tested on other utterances
@@ -42,9 +43,39 @@ def trait_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
         n = len(guesses)
         sure = concordance_interval(np.tile(truth, n), guesses.ravel(), np.tile(who, n))
         ranks = [spearman(truth, guess) for guess in guesses]
-        both = np.isfinite(truth) & np.isfinite(guesses).all(axis=0)
-        told = {"n": int(both.sum()), "interval": sure}
-        out.append({"trait": trait, **told, "spearman": statistics.fmean(ranks)})
+        both = int((np.isfinite(truth) & np.isfinite(guesses).all(axis=0)).sum())
+        told = {"trait": trait, "n": both, "n_least": both, "pooled": True}
+        told |= {"interval": sure, "spearman": statistics.fmean(ranks)}
+        out.append(told)
+    return out
+
+
+def mean_of_seeds(
+    each: Sequence[Sequence[Mapping[str, Any]]], why: str
+) -> list[dict[str, Any]]:
+    """Take the means of what seeds scored on unlike utterances.
+
+    Args:
+        each: of every seed, what ``trait_rows`` says of it alone
+        why: there is no interval of such means
+
+    Returns:
+        as ``trait_rows`` does; ``interval`` has no ends, ``n`` is the most that a seed
+        was scored on, and what does not exist in some seed does not exist
+    """
+    out = []
+    for seeds in zip(*each, strict=True):
+        value = statistics.fmean(one["interval"].value for one in seeds)
+        out.append(
+            {
+                "trait": seeds[0]["trait"],
+                "n": max(one["n"] for one in seeds),
+                "n_least": min(one["n"] for one in seeds),
+                "pooled": False,
+                "interval": Interval(value, math.nan, math.nan, 0, why),
+                "spearman": statistics.fmean(one["spearman"] for one in seeds),
+            }
+        )
     return out
 
 

@@ -33,6 +33,10 @@ from report._budget import (
     choose,
 )
 
+FEWER = (
+    "A page of fewer runs holds more of each: python pipeline.py report --runs DIR, "
+    "where DIR holds only the folders of those runs"
+)
 FULL = 65535  # probability 1, and the code of a label that is not known
 _KINDS = {1: "<u1", 2: "<u2"}  # bytes -> how a number is written
 
@@ -190,11 +194,10 @@ def _left(parts: Sequence[Part], budget: int) -> str:
         if step in steps
     ]
     return (
-        f"Not everything fits into the {budget / 1e6:g} MB that this table may take: "
+        f"Not everything fits into the {budget / 1e6:.2g} MB that this table may take: "
         f"{', '.join(told)}; the first of each box keep most. Every number above is of "
-        "all utterances. A page of fewer runs holds more of each: python pipeline.py "
-        "report --runs DIR, where DIR holds only the folders of those runs. All of a "
-        "run is in its folder, in folds/*/predictions.parquet."
+        f"all utterances. {FEWER}. All of a run is in its folder, in "
+        "folds/*/predictions.parquet."
     )
 
 

@@ -68,27 +68,35 @@ class Verdicts:
     def _how(self) -> str:
         pairs = list(self.pairs.values())
         smallest = max(pair.test.smallest for pair in pairs)
+        few = count(pairs[0].interval.n_speakers, "speaker")
         seen = [p.visible for p in pairs if p.visible == p.visible]
         sight = (
-            f"A difference of {points(min(seen))} to {points(max(seen))} points would "
-            "have been found in four cases of five"
+            f"A difference of {_span(seen)} points would have been found in four "
+            "cases of five"
             if len(seen) == len(pairs)
             else "A difference of some of these pairs could hardly have been found"
         )
         return (
-            f"{sight}. Judged by swapping speakers, p by Holm over {self._family()} at "
-            f"{ALPHA:g}; the least p of {pairs[0].interval.n_speakers} speakers is "
-            f"{smallest:.1g}."
+            f"{sight}. Judged by swapping speakers, at p below {ALPHA:g}; the least "
+            f"that {few} can give is {smallest:.1g}.{self._family()}"
         )
 
     def _family(self) -> str:
         family = next(iter(self.pairs.values())).family
+        if family == 1:
+            return ""
         if self.named:
-            return count(family, "pair")
+            return f" p by Holm over {count(family, 'pair')}."
         return (
-            f"{count(family, 'pair')}, each row with each other, since the reference "
-            "is the best on these very utterances,"
+            f" p by Holm over {count(family, 'pair')}, each row with each other, since "
+            "the reference is the best on these very utterances."
         )
+
+
+def _span(differences: Sequence[float]) -> str:
+    """Write the least and the most of differences in points; equal ones once."""
+    said = points(min(differences)), points(max(differences))
+    return " to ".join(dict.fromkeys(said))
 
 
 def verdicts(

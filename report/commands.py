@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contracts.command import REPORT, Command, runs_option
-from contracts.errors import RunError, listing
+from contracts.command import REPORT, RUNS, Command, runs_option
+from contracts.errors import RunError, did_you_mean, listing
 from contracts.terminal import count, say, table, warn
 from report.audit_plot_command import AUDIT_PLOT
 
@@ -75,8 +76,8 @@ def report(chosen: Namespace) -> int:
     say(f"the page is {page}")
     if not runs and not inspections:
         warn(
-            f"no finished runs in {chosen.runs}, so the page has no results. Run: "
-            "python pipeline.py fit --model random_forest"
+            f"no finished runs in {chosen.runs}, so the page has no results. "
+            f"{_fit_command(chosen.runs)}"
         )
         return 1
     if chosen.export is not None:
@@ -88,17 +89,24 @@ def report(chosen: Namespace) -> int:
     return 0
 
 
+def _fit_command(runs: Path) -> str:
+    """Say how to come by a run."""
+    where = "" if runs == RUNS else f" --runs {shlex.quote(str(runs))}"
+    return f"Run: python pipeline.py fit --model random_forest{where}"
+
+
 def _refuse_unknown(baseline: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Refuse a baseline that is neither a head nor a run of the page.
 
     Raises:
-        RunError: naming the heads there are
+        RunError: naming the heads there are and the nearest of them
     """
     if baseline and not any(baseline in (r["model"], *r["runs"]) for r in rows):
         heads = dict.fromkeys(str(r["model"]) for r in rows)
         msg = (
             f"no head or run {baseline!r} on the page: expected a run's whole name or "
-            f"one of {listing(heads) or 'no heads'}. See: python pipeline.py runs"
+            f"one of {listing(heads) or 'no heads'}.{did_you_mean([baseline], heads)} "
+            "See: python pipeline.py runs"
         )
         raise RunError(msg)
 
@@ -109,7 +117,7 @@ def _asked(chosen: Namespace) -> Asked:
     Raises:
         RunError: if it cannot be had
     """
-    from evaluation.auditing.record import read_audits
+    from evaluation.auditing.record import broken_audits, read_audits
     from report.page import Asked
 
     if chosen.audio < 0:
@@ -123,9 +131,12 @@ def _asked(chosen: Namespace) -> Asked:
     if missing:
         msg = f"no such folder: {listing(missing)}. Name one that is there"
         raise RunError(msg)
+    audits, broken = read_audits(chosen.runs)
+    if broken:
+        warn(broken_audits(broken))
     return Asked(
         chosen.baseline,
-        read_audits(chosen.runs),
+        audits,
         chosen.cache,
         chosen.map,
         chosen.audio,
@@ -158,7 +169,10 @@ def runs(chosen: Namespace) -> int:
     if chosen.json:
         say(json.dumps(told, indent=1))
         return 0
-    say(_runs_table(told))
+    if told:
+        say(_runs_table(told))
+    else:
+        warn(f"no finished runs in {chosen.runs}. {_fit_command(chosen.runs)}")
     if unfinished:
         warn(f"unfinished: {listing(unfinished)}")
     return 0

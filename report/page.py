@@ -6,25 +6,29 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from contracts.command import AUDIO
 from contracts.run import Run, command
+from contracts.terminal import count
 from report._audits import audit_views
-from report._budget import BUDGET
+from report._budget import BUDGET, PAGE
 from report._cautions import cautions
 from report._cross import cross_views
 from report._groups import groups
-from report._html import write_html
-from report._map import feature_maps, map_view
-from report._players import WrongOne, instructive, players
+from report._html import render_html, write_html
+from report._map import FeatureMap, feature_maps, map_view
+from report._players import Players, WrongOne, instructive, players
 from report._published import published
 from report._ranking import row_name
 from report._run import anchor, run_view
 from report._studies import layer_views
-from report._utterances import data_block, pack
+from report._utterances import FEWER, data_block, pack
 from report.corpora import write_corpora
 from report.results import results
 
 N_GAPS, FEW = 2, 8  # of more runs than FEW only the best N_GAPS of a box show gaps
+TEMPLATE = "page.html.j2"
 SCRIPTS = ("page.js", "utterances.js", "maps.js")
 
 
@@ -34,7 +38,7 @@ class Asked:
 
     Attributes:
         baseline: head or run that each row is compared with; empty: the best one
-        audits: as ``evaluation.auditing.record.read_audits`` returns them
+        audits: as ``evaluation.auditing.record.read_audits`` returns first
         cache: where maps of features are read from; None: no maps
         method: ``pca`` or ``umap``, of the maps
         n_audio: errors to embed a player for
@@ -80,25 +84,24 @@ def write_page(
         _view(by_id[i], row, len(runs)) | {"place": place}
         for place, (i, row) in enumerate(ordered)
     ]
-    return write_html(
-        "page.html.j2",
-        out,
-        SCRIPTS,
-        written=datetime.now().astimezone(),
-        n_runs=len(runs),
-        corpora=sorted({c for r in rows for c in r["corpus"].split("+")}),
-        groups=shown,
-        cautions=cautions(rows, runs),
-        runs=views,
-        unfinished=unfinished,
-        audits=audit_views(asked.audits),
-        cross=cross_views(runs),
-        published=published(runs),
-        layers=layer_views(runs),
-        command=command(),
-        **_utterances(ordered, by_id, shown, asked),
+    facts: dict[str, Any] = {
+        "written": datetime.now().astimezone(),
+        "n_runs": len(runs),
+        "corpora": sorted({c for r in rows for c in r["corpus"].split("+")}),
+        "groups": shown,
+        "cautions": cautions(rows, runs),
+        "runs": views,
+        "unfinished": unfinished,
+        "audits": audit_views(asked.audits),
+        "cross": cross_views(runs),
+        "published": published(runs),
+        "layers": layer_views(runs),
+        "command": command(),
         **write_corpora(inspections, out),
-    )
+    }
+    beside = _beside(ordered, by_id, shown, asked)
+    facts |= _utterances(beside, _packed(beside, facts))
+    return write_html(TEMPLATE, out, SCRIPTS, **facts)
 
 
 def _view(run: Run, row: Mapping[str, Any], n_runs: int) -> dict[str, Any]:
@@ -110,37 +113,65 @@ def _view(run: Run, row: Mapping[str, Any], n_runs: int) -> dict[str, Any]:
     return view | {"differs": row["differs"], "gaps_only_of": left_out}
 
 
-def _utterances(
+@dataclass(frozen=True)
+class _Beside:
+    """What the page shows of utterances beside their table.
+
+    Attributes:
+        runs: of the table, in the order in which they are offered
+        names: run id -> the fragment that links to it, and what a reader calls it
+        wrong: the errors that were to be heard
+        sound: their players
+        maps: of features
+        problems: one sentence for each map that could not be made
+    """
+
+    runs: Sequence[Run]
+    names: Mapping[str, tuple[str, str]]
+    wrong: Sequence[WrongOne]
+    sound: Players
+    maps: Sequence[FeatureMap]
+    problems: Sequence[str]
+
+
+def _beside(
     ordered: Sequence[tuple[str, Mapping[str, Any]]],
-    runs: Mapping[str, Run],
+    by_id: Mapping[str, Run],
     shown: Sequence[Mapping[str, Any]],
     asked: Asked,
-) -> dict[str, Any]:
-    """Pack what the table of utterances shows, with the players that were asked for."""
-    best = [runs[g["rows"][0]["runs"][0]] for g in shown]
+) -> _Beside:
+    """Make the players and maps that were asked for."""
+    runs = [by_id[i] for i, _ in ordered]
+    names = {i: (anchor(i), _name(row, by_id[i])) for i, row in ordered}
+    best = [by_id[g["rows"][0]["runs"][0]] for g in shown]
     wrong = instructive(best, asked.n_audio)
     sound = players([w.id for w in wrong], asked.root, AUDIO)
-    names = {i: (anchor(i), _name(row, runs[i])) for i, row in ordered}
-    left = BUDGET - sum(map(len, sound.audio.values()))
-    packed = pack([runs[i] for i, _ in ordered], names, budget=left)
-    maps, problems = _maps([runs[i] for i, _ in ordered], packed["ids"], asked)
+    if asked.cache is None:
+        return _Beside(runs, names, wrong, sound, [], [])
+    maps, problems = feature_maps(runs, asked.cache, asked.method)
+    return _Beside(runs, names, wrong, sound, maps, problems)
+
+
+def _packed(beside: _Beside, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Pack the table of utterances into what the rest of the page leaves."""
+    every = dict.fromkeys(str(i) for r in beside.runs for i in r.predictions["id"])
+    without = _utterances(beside, {"ids": list(every)}) | {"data": Markup()}
+    rest = len(render_html(TEMPLATE, SCRIPTS, **facts, **without).encode())
+    budget = max(0, min(BUDGET, PAGE - rest))
+    return pack(beside.runs, beside.names, budget)
+
+
+def _utterances(beside: _Beside, packed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page shows of utterances: table, players, maps."""
+    places = {one: i for i, one in enumerate(packed["ids"])}
+    shown, problems = _shown(beside, places)
     return {
         "data": data_block(packed),
-        "players": _shown(wrong, sound.audio, names, packed["ids"]),
-        "audio_problems": sound.problems,
-        "maps": maps,
-        "map_problems": problems,
+        "players": shown,
+        "audio_problems": [*beside.sound.problems, *problems],
+        "maps": [map_view(one, places) for one in beside.maps],
+        "map_problems": beside.problems,
     }
-
-
-def _maps(
-    runs: Sequence[Run], ids: Sequence[str], asked: Asked
-) -> tuple[list[dict[str, Any]], list[str]]:
-    if asked.cache is None:
-        return [], []
-    found, problems = feature_maps(runs, asked.cache, asked.method)
-    places = {one: i for i, one in enumerate(ids)}
-    return [map_view(one, places) for one in found], problems
 
 
 def _name(row: Mapping[str, Any], run: Run) -> str:
@@ -151,16 +182,28 @@ def _name(row: Mapping[str, Any], run: Run) -> str:
 
 
 def _shown(
-    wrong: Sequence[WrongOne],
-    audio: Mapping[str, str],
-    names: Mapping[str, tuple[str, str]],
-    ids: Sequence[str],
-) -> list[dict[str, Any]]:
-    """Join each error that can be heard with its sound and its run."""
-    places = {one: i for i, one in enumerate(ids)}
+    beside: _Beside, places: Mapping[str, int]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Join each error that can be heard with its sound and its run.
+
+    Args:
+        beside: the errors and their sounds
+        places: utterance id -> its place in the page's list
+
+    Returns:
+        the players, and a sentence where some have no place in the table
+    """
     heads = ("one", "uri", "place", "link", "name")
-    return [
-        dict(zip(heads, (w, audio[w.id], places[w.id], *names[w.run]), strict=True))
-        for w in wrong
-        if w.id in audio and w.id in places
-    ]
+    audio, names = beside.sound.audio, beside.names
+    heard = [w for w in beside.wrong if w.id in audio]
+    kept = [w for w in heard if w.id in places]
+    rows = [(w, audio[w.id], places[w.id], *names[w.run]) for w in kept]
+    shown = [dict(zip(heads, row, strict=True)) for row in rows]
+    if len(kept) == len(heard):
+        return shown, []
+    lost = count(len(heard) - len(kept), "utterance")
+    problem = (
+        f"{lost} of {len(beside.wrong)} that were to be heard have no player: the "
+        f"table of utterances has no room for them. {FEWER}."
+    )
+    return shown, [problem]

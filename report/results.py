@@ -13,22 +13,26 @@ from typing import Any
 
 from contracts.errors import RunError
 from contracts.run import Run
+from evaluation.layer_study import in_studies
 from evaluation.measures.metrics import per_variant, score_run
+from evaluation.measures.unsaid import unsaid
 from evaluation.statistics.systems import but_for_the_seed, says_labels
 from evaluation.statistics.trait_systems import traits_said
 from evaluation.statistics.uncertainty import Interval, intervals
 from report._results_table import heard, results_table
 from report._scores import deviation, fold_scores, lacking, test_speakers
-from report._traits import mean_concordance, trait_rows
+from report._traits import mean_concordance, mean_of_seeds, trait_rows
 
 __all__ = ["feature_name", "heard", "results", "results_table"]
+
+_UNLIKE_SEEDS = "each seed was tested on other utterances: no interval"
 
 
 def results(runs: Iterable[Run]) -> list[dict[str, Any]]:
     """Summarise runs, best UAR of each group first.
 
     Args:
-        runs: finished runs, in any order
+        runs: finished runs, in any order; those of layer studies have no row
 
     Returns:
         one row per model, features and settings in each group; ``group`` is
@@ -39,7 +43,11 @@ def results(runs: Iterable[Run]) -> list[dict[str, Any]]:
         ``traits`` alone, which then stand in the place of the label map in ``group``
     """
     alike: dict[str, list[Run]] = {}
+    runs = list(runs)
+    studied = in_studies(runs)
     for run in runs:
+        if run.run_id in studied:
+            continue
         alike.setdefault(but_for_the_seed(run), []).append(run)
     rows = [_row(sorted(same, key=_seed)) for same in alike.values()]
     rows.sort(key=lambda r: (r["group"], r["partial"], _last(_worth(r)), r["model"]))
@@ -111,15 +119,17 @@ def _row(runs: Sequence[Run]) -> dict[str, Any]:
         "fold_uars": [[s.uar for s in scores.values()] for scores in folds],
         **_spread([s.uar for scores in folds for s in scores.values()]),
         "chance": 1 / len(runs[0].classes),
-        "n_utterances": max([pooled[0].n, *(t["n"] for t in traits)]),
-        "n_speakers": len(test_speakers(runs[0])),
+        "n_utterances": max([*(s.n for s in pooled), *(t["n"] for t in traits)]),
+        "n_speakers": max(len(test_speakers(run)) for run in runs),
         "n_folds": len(first["folds"]),
         "lacking": sorted(
             {w for r, f in zip(runs, folds, strict=True) for w in lacking(r, f)}
             if labelled
             else ()
         ),
-        "warnings": list(dict.fromkeys(w for run in runs for w in run.warnings)),
+        "warnings": list(
+            dict.fromkeys(w for run in runs for w in (*run.warnings, *unsaid(run)))
+        ),
         "breaks": list(first["protocol"]["breaks"]),
         "untrained": runs[0].untrained,
         "partial": bool(first["partial"] or first.get("limited")),
@@ -138,17 +148,17 @@ def _intervals(runs: Sequence[Run]) -> dict[str, Any]:
         found = intervals(runs)
     except RunError:
         mean = _mean([score_run(run).uar for run in runs])
-        why = "each seed was tested on other utterances: no interval"
-        return {"interval": Interval(mean, math.nan, math.nan, 0, why), "intervals": {}}
+        none = Interval(mean, math.nan, math.nan, 0, _UNLIKE_SEEDS)
+        return {"interval": none, "intervals": {}}
     return {"interval": found["uar"], "intervals": found}
 
 
 def _traits(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Score the traits of runs; where the seed chose who was tested, of the first."""
+    """Score the traits of runs: means where the seed chose who was tested."""
     try:
         return trait_rows(runs)
     except RunError:
-        return trait_rows(runs[:1])
+        return mean_of_seeds([trait_rows([run]) for run in runs], _UNLIKE_SEEDS)
 
 
 def _chosen(record: Mapping[str, Any]) -> dict[str, str]:

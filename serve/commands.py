@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.command import Command, device_option, runs_option
+from contracts.command import CACHE, Command, device_option, runs_option
 from contracts.errors import EmocacheError, listing
 from contracts.terminal import say, table, warn
 from serve.heads_command import HEADS
@@ -38,6 +38,13 @@ def _predict_arguments(parser: ArgumentParser) -> None:
         metavar="FOLDER",
         help="where the run's encoder lies now, if it moved",
     )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=CACHE,
+        metavar="DIR",
+        help="tells which files the run was trained on, if it lists the run's corpus",
+    )
     device_option(parser)
     parser.add_argument(
         "--original-labels",
@@ -50,7 +57,9 @@ def _predict_arguments(parser: ArgumentParser) -> None:
 
 def predict(chosen: Namespace) -> int:
     """Predict new audio with the models of a run."""
+    from contracts.cache import Cache
     from evaluation.statistics.run_choice import the_run
+    from serve.heard_before import heard_before
     from serve.predict import find_audio, in_original_labels
     from serve.predict import predict as predict_files
 
@@ -68,6 +77,8 @@ def predict(chosen: Namespace) -> int:
     )
     said = "".join(f" [{w}]" for w in run.warnings)
     warn(f"{run.record['model']} of run {run.run_id}: {whose}{said}")
+    if again := heard_before(run, told, Cache(chosen.cache)):
+        warn(again)
     if chosen.json:
         say(json.dumps(told.rows(), indent=1))
     elif chosen.csv:

@@ -30,6 +30,11 @@ def _arguments(parser: ArgumentParser) -> None:
         help="put the table between the lines <!-- heads --> and <!-- /heads --> of a "
         "Markdown file; none: print it",
     )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="write even where rows of the table that stands there vanish",
+    )
 
 
 def _run(chosen: Namespace) -> int:
@@ -49,9 +54,31 @@ def _run(chosen: Namespace) -> int:
     except OSError as error:
         msg = f"cannot read {chosen.write}: {error.strerror}. Name a file with --write"
         raise RunError(msg) from error
-    chosen.write.write_text(put(text, table, chosen.write), encoding="utf-8")
+    written = put(text, table, chosen.write)
+    if not chosen.force:
+        _refuse_loss(text, table, chosen)
+    chosen.write.write_text(written, encoding="utf-8")
     say(f"written into {chosen.write}")
     return 0
+
+
+def _refuse_loss(text: str, table: str, chosen: Namespace) -> None:
+    """Refuse to replace a table by one that lacks rows of it.
+
+    Raises:
+        RunError: naming some of them and how many they are
+    """
+    from serve._lost_rows import lost_rows
+
+    lost, n = lost_rows(text, table)
+    if lost:
+        msg = (
+            f"{len(lost)} of the {n} rows of the table in {chosen.write} would vanish, "
+            f"as no finished run in {chosen.runs} is theirs: {listing(lost, 5)}. Name "
+            "the folder with their runs with --runs DIR, another file with --write "
+            "FILE, or let them go with --force"
+        )
+        raise RunError(msg)
 
 
 HEADS = Command(

@@ -8,7 +8,7 @@ than those the run was fitted on is refused by its fingerprint.
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Predictions:
         probabilities: ``(file, class)``, NaN where a file has a problem
         problems: why there is no prediction, ``""`` where there is one
         models: folds whose models were averaged
+        waveforms: hash of each file's decoded audio, ``""`` where it has a problem
     """
 
     labels: tuple[str, ...]
@@ -49,6 +50,7 @@ class Predictions:
     probabilities: NDArray[np.float64]
     problems: tuple[str, ...]
     models: tuple[int, ...]
+    waveforms: tuple[str, ...] = ()
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one dict per file, for JSON."""
@@ -180,7 +182,7 @@ def predict(
     extractors = same_extractors(run, encoder, device)
     loaded = heads(run, folds)
     with tempfile.TemporaryDirectory(prefix="emocache-predict-") as folder:
-        view, problems = _extract(Path(folder), files, extractors)
+        view, problems, waveforms = _extract(Path(folder), files, extractors)
         told = np.full((len(files), len(run.classes)), np.nan)
         if len(view):
             each = [head.predict_proba(view.require(head.features)) for head in loaded]
@@ -188,12 +190,13 @@ def predict(
             told[rows] = np.mean(each, axis=0)
     paths = [f.path if isinstance(f, Leftover) else f for f in files]
     names = tuple(os.fsencode(p).decode(errors="backslashreplace") for p in paths)
-    return Predictions(run.classes, names, told, tuple(problems), tuple(folds))
+    found = names, told, tuple(problems), tuple(folds), tuple(waveforms)
+    return Predictions(run.classes, *found)
 
 
 def _extract(
     folder: Path, files: Sequence[Path | Leftover], extractors: Sequence[Extractor]
-) -> tuple[View, list[str]]:
+) -> tuple[View, list[str], list[str]]:
     """Put files through the extractors into a cache that will be thrown away."""
     rows = []
     for i, file in enumerate(files):
@@ -216,7 +219,7 @@ def _extract(
     view = Cache(folder).view(NAME).require(made)
     for name, why in view.left_out:
         problems[int(name.partition("/")[2])] = why
-    return view, problems
+    return view, problems, list(frame["waveform"])
 
 
 def in_original_labels(run: Run, told: Predictions) -> Predictions:
@@ -227,4 +230,4 @@ def in_original_labels(run: Run, told: Predictions) -> Predictions:
     )
     labels, values = label_map.to_original(told.probabilities)
     values[[bool(p) for p in told.problems]] = np.nan
-    return Predictions(labels, told.files, values, told.problems, told.models)
+    return replace(told, labels=labels, probabilities=values)

@@ -1,6 +1,7 @@
 """Audits through the real command line: torch heads, untrained twins, the picture."""
 
 import json
+import os
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_checkpoint_and_seed_of_a_torch_head_are_audited(
     practices = ["test-checkpoint", "best-seed", "split-duplicates"]
     assert run("audit", *words, *few, *where, "--practice", *practices) == 0
 
-    (told,) = read_audits(tmp_path / "runs")
+    (told,), _ = read_audits(tmp_path / "runs")
     n_tested = {row["practice"]: row["n"] for row in told["rows"]}["honest"]
     assert 0 < n_tested < len(frame)
     assert told["folds"] == [0, 1, 2]
@@ -87,7 +88,7 @@ def test_the_untrained_twin_is_another_draw_of_the_same_encoder(
 
     assert run(*audited, "--encoder", tmp_path / "untrained-0") == 0
 
-    (told,) = read_audits(tmp_path / "runs")  # the same case, a row made anew
+    (told,), _ = read_audits(tmp_path / "runs")  # the same case, a row made anew
     twin = told["rows"][-1]
     assert twin["uar"] is not None
     store = Cache(tmp_path / "cache").view("mine", encoder=str(encoder))
@@ -124,6 +125,7 @@ def told(**more: Any) -> dict[str, Any]:
         "features": ["egemaps@12"],
     }
     out |= {"corpus": "toy", "protocol": {"name": "loso"}, "chance": 0.25}
+    out |= {"labels": {"name": "toy"}, "seeds": [0], "command": "audit it"}
     out |= {"n_utterances": 64, "n_speakers": 8, "untrained": False, "partial": False}
     return out | {"rows": [row(*one) for one in made]} | more
 
@@ -169,8 +171,12 @@ def test_the_picture_is_a_file_that_needs_nothing_else(tmp_path: Path) -> None:
 def test_which_audit_is_drawn_is_asked_for_by_name(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no audits in .* audit --model NAME"):
         draw(tmp_path, "--out", tmp_path / "a.svg")
-    keep(tmp_path, told(), told(id="other"))
-    with pytest.raises(RunError, match="2 audits .* a-toy-loso-toy-01, other"):
+    keep(tmp_path, told(), told(id="other", model="xgb", seeds=[0, 1]))
+    each = (
+        r"2 audits .* a-toy-loso-toy-01 \(<b>, corpus toy, egemaps@12, protocol loso, "
+        r"seeds 0, 20.* UTC\); other \(xgb, .*, seeds 0, 1, 20.* UTC\)"
+    )
+    with pytest.raises(RunError, match=each):
         draw(tmp_path, "--out", tmp_path / "a.svg")
     with pytest.raises(RunError, match="no audit 'x'"):
         draw(tmp_path, "--out", tmp_path / "a.svg", "--audit", "x")
@@ -183,3 +189,16 @@ def test_which_audit_is_drawn_is_asked_for_by_name(tmp_path: Path) -> None:
     assert draw(tmp_path, "--out", tmp_path / "a.svg", "--audit", "other") == 0
 
     assert (tmp_path / "a.svg").exists()
+
+
+def test_the_newest_of_audits_alike_is_drawn_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(tmp_path, told(id="one"), told(id="two", n_utterances=99), told(id="zero"))
+    for name, made in (("one", 1e9), ("two", 1.2e9), ("zero", 1.1e9)):
+        os.utime(tmp_path / FOLDER / f"{name}.json", (made, made))
+
+    assert draw(tmp_path, "--out", tmp_path / "a.svg") == 0
+
+    assert "two is the newest of 3 audits alike" in capsys.readouterr().out
+    assert "99 utterances" in (tmp_path / "a.svg").read_text(encoding="utf-8")

@@ -15,6 +15,7 @@ from evaluation import search, settings
 from evaluation.question import choose_corpora
 from tests.runs import make_run
 from tests.synthetic import make_cache, rows
+from tests.test_page_parts import AUDIT
 
 
 def lose_a_class(run: Run) -> None:
@@ -93,6 +94,58 @@ def test_every_broken_audit_is_named(
     assert pipeline.main(["audit-plot", "--runs", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert all(f"{name}.json (" in said for name in "abc")
+
+
+WHOLE_AUDIT = json.dumps(AUDIT)
+HONEST = '"kind": "honest"'
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{", "Expecting property name"),
+        ("[]", "expected an audit, got list"),
+        ("{}", "id, model, corpus, command"),
+        (WHOLE_AUDIT.replace('"command":', '"no":'), "another type: command)"),
+        (WHOLE_AUDIT.replace('"n_speakers": 24, "chance"', '"chance"'), "n_speakers)"),
+        (WHOLE_AUDIT.replace('"name": "loso", ', ""), "of its protocol name)"),
+        (WHOLE_AUDIT.replace('"title": "the', '"of": "the'), "of row 0 title, of row"),
+        (WHOLE_AUDIT.replace(HONEST, '"kind": "good"'), "of row 0 kind, of row 2"),
+        (WHOLE_AUDIT.replace('"uar": 0.58', '"uar": null'), "of row 1 uar)"),
+        (json.dumps(AUDIT | {"rows": []}), "a row that came to a number)"),
+    ],
+)
+def test_a_broken_audit_is_named_and_hides_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, why: str
+) -> None:
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "audit" / "broken.json").write_text(text)
+    (tmp_path / "audit" / "whole.json").write_text(WHOLE_AUDIT)
+    out = ["--runs", str(tmp_path), "--out", str(tmp_path / "audit.svg")]
+
+    assert pipeline.main(["audit-plot", *out]) == 0
+
+    said = capsys.readouterr().err
+    assert said.startswith("these audits are broken: ")
+    assert "broken.json (" in said and why in said
+    assert "audit again: python pipeline.py audit" in said
+    assert "whole.json" not in said
+    assert (tmp_path / "audit.svg").exists()
+
+
+def test_a_report_with_a_broken_audit_shows_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(tmp_path, per_label=1)
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "audit" / "broken.json").write_text("{}")
+    (tmp_path / "audit" / "whole.json").write_text(WHOLE_AUDIT)
+    page = tmp_path / "page.html"
+
+    assert pipeline.main(["report", "--runs", str(tmp_path), "--out", str(page)]) == 0
+
+    assert "broken.json (missing" in capsys.readouterr().err
+    assert "What bad practice would have shown" in page.read_text("utf-8")
 
 
 def test_a_page_that_cannot_be_written_is_one_sentence(

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 from contracts.run import Run
+from evaluation.statistics import _bootstrap
 from report._budget import BUDGET
 from report._players import instructive
+from report._plots import N_SPEAKERS
+from report._scores import part_scores
 from report._utterances import data_block, pack
 from report.page import write_page
 from tests.runs import make_run
@@ -147,6 +150,50 @@ def test_the_last_to_stay_are_those_that_are_heard(runs: list[Run]) -> None:
     assert len(told["speaker"]) == len(told["ids"])
 
 
+def test_the_table_gets_what_the_rest_of_the_page_leaves(
+    runs: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = runs[4:]
+    whole = write_page(runs, [], [], tmp_path / "whole.html").stat().st_size
+    block = size(packed(runs))
+    page = whole - block + block // 2
+    monkeypatch.setattr("report.page.PAGE", page)
+
+    made = write_page(runs, [], [], tmp_path / "page.html")
+
+    told = table_of(made)
+    assert told["left"].startswith("Not everything fits into the ")
+    assert page - 0.3 * block < made.stat().st_size <= page + len(told["left"]) + 200
+
+
+def test_of_very_many_speakers_the_worst_and_the_best_are_listed(
+    tmp_path: Path,
+) -> None:
+    run = make_run(
+        tmp_path, n_speakers=N_SPEAKERS + 10, per_label=4, labels=("a", "b"), n_folds=2
+    )
+
+    page = write_page([run], [], [], tmp_path / "page.html").read_text("utf-8")
+
+    listed = re.search(r"The 10 test speakers of lowest.*?</table>", page, re.DOTALL)
+    assert listed is not None
+    uars = {name: s.uar for name, s in part_scores(run, "speaker").items()}
+    order = sorted(uars, key=lambda name: (uars[name], name))
+    named = re.findall(r'<th scope="row"[^>]*>(.*?)</th>', listed[0])
+    more = f"and {N_SPEAKERS - 10} more, in folds/*/predictions.parquet"
+    assert named == [*order[:10], more, *order[-10:]]
+
+
+def table_of(page: Path) -> dict[str, Any]:
+    """Read the table of utterances that lies in a page."""
+    html = page.read_text(encoding="utf-8")
+    block = re.search(r'id="data">(.*?)</script>', html, re.DOTALL)
+    assert block is not None
+    told: dict[str, Any] = json.loads(block[1])
+    assert len(block[1]) <= BUDGET + 1_000
+    return told
+
+
 @pytest.mark.slow
 def test_a_page_of_fifty_runs_of_a_large_corpus(tmp_path: Path) -> None:
     made = [
@@ -169,12 +216,34 @@ def test_a_page_of_fifty_runs_of_a_large_corpus(tmp_path: Path) -> None:
 
     assert page.stat().st_size < 10_000_000
     assert time.perf_counter() - begun < 240  # seconds, on a machine that does more
-    html = page.read_text(encoding="utf-8")
-    block = re.search(r'id="data">(.*?)</script>', html, re.DOTALL)
-    assert block is not None and len(block[1]) <= BUDGET + 1_000
-    told = json.loads(block[1])
+    told = table_of(page)
     assert "Not everything fits into the 5 MB" in told["left"]
     assert all(len(read(told, i)) == 10_192 for i in (0, 49))
+
+
+@pytest.mark.slow
+def test_a_page_of_fifty_runs_of_very_many_speakers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_bootstrap, "N_RESAMPLES", 100)  # the size is what is asked
+    made = [
+        make_run(
+            tmp_path / "runs",
+            model=("random_forest", "xgb", "svm", "attention", "vgg")[i % 5],
+            settings={"c": i // 5},
+            n_speakers=1_250,
+            per_label=1,
+            strength=0.4 + 0.05 * i,
+            history=i % 5 > 2,
+        )
+        for i in range(50)
+    ]
+
+    page = write_page(made, [], [], tmp_path / "page.html")
+
+    assert page.stat().st_size < 10_000_000
+    assert page.read_text("utf-8").count("and 1,230 more, in folds/") == 50
+    assert all(len(read(table_of(page), i)) == 10_000 for i in (0, 49))
 
 
 @pytest.mark.slow

@@ -55,7 +55,7 @@ def answers_of(
 ) -> Answers:
     speakers = np.array([f"s{i % n_speakers:02d}" for i in range(len(truth))], object)
     speakers[:unknown] = ""
-    return Answers(tuple("abcd"), truth, told, speakers, None)
+    return Answers(tuple("abcd"), truth, told, speakers, None, truth > -2)
 
 
 ROWS = st.lists(

@@ -1,6 +1,7 @@
 """The command compare: which runs are meant, what is printed, what is refused."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from jsonargparse import ArgumentParser
 from contracts.errors import EmocacheError, RunError
 from contracts.run import Run
 from evaluation.statistics.compare_command import COMPARE
+from evaluation.statistics.run_choice import choose
 from tests.runs import make_run
 
 
@@ -215,3 +217,45 @@ def test_the_example_says_that_it_is_generated_and_cannot_be_told(
     assert "300 utterances of 5 speakers" in said
     assert "smallest p 0.0625): cannot tell, since with 5 speakers" in said
     assert not list(tmp_path.iterdir())
+
+
+def test_the_one_whole_run_is_meant_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(tmp_path)
+    whole = make_run(tmp_path, model="xgb")
+    part = make_run(tmp_path, model="xgb", keep=[0, 2])
+    few = make_run(
+        tmp_path, model="xgb", settings={"lr": 1}, more={"limited": {"ravdess": [1, 2]}}
+    )
+
+    (found,) = choose(["xgb"], tmp_path)
+
+    assert [run.run_id for run in found] == [whole.run_id]
+    said = capsys.readouterr().err
+    assert f"{whole.run_id} is taken, which alone is whole; not " in said
+    assert part.run_id in said and few.run_id in said
+
+
+def test_what_tells_runs_apart_stands_beside_each(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        make_run(tmp_path, model="xgb", settings={"lr": 1}, seed=seed)
+    make_run(tmp_path, model="xgb", settings={"lr": 2}, features=["mfcc"])
+    make_run(tmp_path, model="svm", keep=[0], more={"folds_asked": [0]})
+    make_run(tmp_path, model="svm", keep=[1, 2], more={"folds_asked": [1, 2]})
+
+    with pytest.raises(RunError) as error:
+        choose(["xgb", "svm"], tmp_path)
+
+    said = str(error.value)
+    assert "(features egemaps, lr 1)" in said and "(features mfcc, lr 2)" in said
+    assert "(folds 0)" in said and "(folds 1, 2)" in said
+
+
+def test_the_right_ones_are_named_after_their_systems(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = told(capsys, "xgb", "svm", runs=folder)
+
+    assert re.search(r"\d+ utterances right by svm only, \d+ by xgb only", said)
+    assert "the first" not in said

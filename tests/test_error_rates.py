@@ -141,7 +141,7 @@ def test_an_interval_holds_the_truth_as_often_as_it_says(n_speakers: int) -> Non
         counts = tables(heard(abilities(n_speakers, 1, 0.0, rng), rng))
         one = interval(counts)
         held += one.low <= truth <= one.high
-        low, high = np.quantile(uar_of(resampled(counts, counts)[0]), [0.025, 0.975])
+        low, high = np.quantile(uar_of(resampled(counts)[0]), [0.025, 0.975])
         plain += low <= truth <= high
 
     assert 0.925 <= held / n <= 0.97

@@ -124,8 +124,8 @@ def test_a_gap_is_no_surer_than_its_smaller_group(run: Run) -> None:
     rows = answered(run)
     parts = [gaps._counts(rows[rows["sex"] == g], 8)[1] for g in ("female", "male")]
     one, two = (
-        uar_of(resampled(part[None], part)[0])
-        for part in (counts.astype(float) for counts in parts)
+        uar_of(resampled(counts[None].astype(float), stream)[0])
+        for stream, counts in enumerate(parts)
     )
     ends = limits(one - two, 8).tolist()
     assert [gap.difference.low, gap.difference.high] == pytest.approx(ends)
@@ -202,6 +202,68 @@ def test_unknown_and_single_groups(run: Run) -> None:
     assert gaps.gaps(run, "corpus") is None
     with pytest.raises(RunError, match="no column 'age', expected one of id, label"):
         gaps.gaps(run, "age")
+
+
+def of_intensity(n_values: int) -> Any:
+    def change(rows: pd.DataFrame) -> pd.DataFrame:
+        value = [str(10 + i % n_values) for i in range(len(rows))]
+        return rows.assign(**{"trait:intensity": value})
+
+    return change
+
+
+def test_many_groups_are_each_compared_with_all_others(run: Run) -> None:
+    six = gaps.gaps(rewritten(run, of_intensity(6)), "trait:intensity")
+    seven = gaps.gaps(rewritten(run, of_intensity(7)), "trait:intensity")
+
+    assert six is not None
+    assert seven is not None
+    assert len(six.gaps) == 15
+    assert [(g.first, g.second) for g in seven.gaps] == [
+        (str(10 + i), gaps.OTHERS) for i in range(7)
+    ]
+    rows = run.predictions
+    own = rows["trait:intensity"] == "12"
+    apart = uar(rows[own]) - uar(rows[~own])
+    assert seven.gaps[2].difference.value == pytest.approx(apart)
+    assert seven.gaps[2].difference.n_speakers == 24
+
+
+def test_a_trait_with_many_values_is_left_out_in_a_sentence(run: Run) -> None:
+    twelve = gaps.gaps(rewritten(run, of_intensity(12)), "trait:intensity")
+    left_out = gaps.all_gaps(rewritten(run, of_intensity(40)))[-1]
+
+    assert twelve is not None
+    assert len(twelve.gaps) == 12
+    assert not twelve.note
+    assert left_out.note == (
+        "intensity has 40 values, more than 12: bin it in the column trait:intensity "
+        "of the manifest"
+    )
+    assert not left_out.groups
+    assert not left_out.gaps
+
+
+def test_each_of_few_speakers_is_told_instead_of_an_interval(tmp_path: Path) -> None:
+    few = make_run(tmp_path / "few", n_speakers=10)
+    many = make_run(tmp_path / "many", n_speakers=16)
+
+    told, plenty = gaps.gaps(few, "sex"), gaps.gaps(many, "sex")
+    degraded = robustness(rewritten(few, with_noise))
+    six = make_run(tmp_path / "six", n_speakers=6, n_folds=2)
+    fewer = robustness(rewritten(six, with_noise))
+
+    assert told is not None
+    assert plenty is not None
+    rows = few.predictions
+    for group in told.groups:
+        own = rows[rows["sex"] == group.name]
+        wanted = {str(who): uar(part) for who, part in own.groupby("speaker")}
+        assert dict(group.speakers) == pytest.approx(wanted)
+        assert len(wanted) == 5
+    assert not any(group.speakers for group in plenty.groups)
+    assert not any(one.speakers for one in degraded[:2])
+    assert [len(one.speakers) for one in fewer[:2]] == [6, 6]
 
 
 def test_every_group_there_is_is_compared(run: Run) -> None:

@@ -10,6 +10,7 @@ from contracts.errors import RunError
 from contracts.run import Run, find_runs
 from evaluation.statistics.uncertainty import interval
 from report.results import results
+from serve._lost_rows import lost_rows
 from serve.heads_command import HEADS
 from serve.heads_table import BEGIN, END, heads_table, put
 from tests.runs import make_run
@@ -119,7 +120,12 @@ def test_the_table_takes_its_place_and_no_other(runs: Path, tmp_path: Path) -> N
         f"# A\n\n{BEGIN}\nof before\n{END}\n\nrest | of it\n", encoding="utf-8"
     )
     told = Namespace(
-        runs=runs, corpus=ASKED[0], protocol=ASKED[1], labels=ASKED[2], write=page
+        runs=runs,
+        corpus=ASKED[0],
+        protocol=ASKED[1],
+        labels=ASKED[2],
+        write=page,
+        force=False,
     )
 
     assert HEADS.run(told) == 0
@@ -131,6 +137,39 @@ def test_the_table_takes_its_place_and_no_other(runs: Path, tmp_path: Path) -> N
         once.startswith(f"# A\n\n{BEGIN}\n`ravdess` under") and "of before" not in once
     )
     assert once.endswith(f"|\n{END}\n\nrest | of it\n")
+
+
+def test_rows_do_not_vanish_without_a_word(
+    runs: Path, table: str, tmp_path: Path
+) -> None:
+    page, few = tmp_path / "README.md", tmp_path / "few"
+    page.write_text(f"{BEGIN}\n{table}{END}\n", encoding="utf-8")
+    before = page.read_text(encoding="utf-8")
+    run_of(few, "xgb", seed=7)
+    told = Namespace(runs=few, corpus="ravdess", write=page, force=False)
+    told.protocol, told.labels = ASKED[1:]
+
+    with pytest.raises(RunError) as error:
+        HEADS.run(told)
+    said = str(error.value)
+    assert said.startswith(f"3 of the 4 rows of the table in {page} would vanish")
+    assert "`xgb` (n_estimators=7) on mfcc:mean" in said and "`vgg` on wav" in said
+    assert "`xgb` on egemaps" not in said  # another seed of the same row
+    assert "--force" in said and "--write FILE" in said
+    assert page.read_text(encoding="utf-8") == before
+
+    told.force = True
+    assert HEADS.run(told) == 0
+    assert len(cells_of(page.read_text(encoding="utf-8"))) == 1
+
+
+def test_a_table_of_another_question_is_lost_whole(table: str) -> None:
+    other = table.replace("`ravdess-luna5`", "`loso`")
+
+    lost, n = lost_rows(f"{BEGIN}\n{table}{END}", other)
+
+    assert len(lost) == n == 4
+    assert lost_rows(f"{BEGIN}\n{table}{END}", table) == ([], 4)
 
 
 @pytest.mark.parametrize("text", ["", BEGIN, f"{END}\n{BEGIN}", f"{BEGIN}{BEGIN}{END}"])

@@ -63,7 +63,7 @@ def test_an_encoder_in_the_hubs_cache_needs_no_network(hub: Path) -> None:
     (folder / "preprocessor_config.json").unlink()
 
     # whether it normalises is no longer known
-    with pytest.raises(ExtractionError, match="cannot be had"):
+    with pytest.raises(ExtractionError, match="cannot be had.*pipeline.py untrained"):
         wav2vec2.load(Options(encoder="some/one"))
 
 

@@ -239,6 +239,36 @@ def test_weights_of_another_question_are_left_out(
     assert not found.weights
 
 
+@pytest.mark.parametrize("case", ["alone", "table", "other", "named", "foreign"])
+def test_weights_are_of_the_encoder_that_is_studied(
+    cache: Cache, runs: list[Run], tmp_path: Path, case: str
+) -> None:
+    fingerprint = asked(cache).view.spec("states").fingerprint
+    own = {"name": "states", "fingerprint": fingerprint, "encoder": "w"}
+    other = {"name": "others", "fingerprint": "1234", "encoder": "h"}
+    beside = {
+        "alone": [own],
+        "table": [{"name": "mfcc", "fingerprint": "5678", "encoder": ""}, own],
+        "other": [other, own],
+        "named": [other, own],
+        "foreign": [other],
+    }
+    more = {"features": [{"reference": f["name"], **f} for f in beside[case]]}
+    more |= {k: runs[0].record[k] for k in ("labels", "folds_hash")}
+    told: dict[str, Any] = {"model": "vgg", "corpus": "toy", "labels": LABELS}
+    run = weighing(make_run(tmp_path, **told, more=more))
+    if case == "named":
+        for fold in run.record["folds"]:
+            weights = {"others": [1.0], "states": [0.5, 0.25, 0.25]}
+            fold["learnt"]["layer_weights"] = weights
+
+    (found,) = layer_study.studies([run, *runs])
+
+    shown = {"alone": [1 / 3] * 3, "table": [1 / 3] * 3, "named": [0.5, 0.25, 0.25]}
+    drawn = [one.weights[0].tolist() for one in found.weights]
+    assert drawn == ([shown[case]] if case in shown else [])
+
+
 def test_nested_choice_without_known_speakers_has_no_interval(runs: list[Run]) -> None:
     by_layer = {n: Run(run.folder, run.record) for n, run in enumerate(runs)}
     for run in by_layer.values():

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from contracts.cache import Cache
-from contracts.errors import ManifestError, RunError
+from contracts.errors import EmocacheError, ManifestError, RunError
 from contracts.labels import LabelMap, load
 from contracts.run import Run, find_runs
 from evaluation import settings
@@ -156,6 +156,36 @@ def test_command_compares_in_pairs(
     assert "smallest true difference seen with 80 % power" in said
     assert "probabilities of merged labels summed" in said
     assert "merges no labels" not in said
+
+
+def test_only_what_is_missing_is_asked_for_with_the_maps_that_merge(
+    cache: Cache, tmp_path: Path
+) -> None:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser()
+    MERGING.add_arguments(parser)
+
+    def said(folder: Path, *words: str) -> str:
+        asked = parser.parse_args([*words, "--cache", str(folder)])
+        with pytest.raises(EmocacheError) as error:
+            MERGING.run(asked)
+        return str(error.value)
+
+    lacks_map = said(cache.folder, "--model", "prior")
+    assert lacks_map.startswith("merging needs --into MAP (of toy: common4, ")
+    assert "merge-calm" in lacks_map and "--model" not in lacks_map
+    lacks_head = said(cache.folder, "--into", "merge-calm")
+    assert lacks_head.startswith("merging needs --model NAME. See: python")
+    neither = said(tmp_path, "--corpus", "toy")
+    assert neither.startswith("merging needs --model NAME and --into MAP. See: ")
+    assert "list models, and python pipeline.py list labels" in neither
+
+
+def test_a_map_merges_where_it_makes_fewer_of_the_labels_it_keeps() -> None:
+    assert "merge-calm" in merging.maps_that_merge(["neutral", "calm", "happy"])
+    assert "merge-calm" not in merging.maps_that_merge(["neutral", "happy"])
+    assert merging.maps_that_merge(["neutral", "calm", "no such label"]) == []
 
 
 def test_map_that_merges_nothing_here_is_said(

@@ -1,5 +1,6 @@
 """The page in a real browser, with the network off."""
 
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -169,6 +170,35 @@ def test_nothing_scrolls_sideways_with_everything_open(visit: Any, width: int) -
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_phone_shows_the_score_and_whole_captions(visit: Any) -> None:
+    page = visit(viewport={"width": 390, "height": 800})
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+
+    score = page.locator("table.results td.uar").first.bounding_box()
+    assert score["x"] + score["width"] <= 390
+    outside = """() => [...document.querySelectorAll('.scroll caption')]
+        .filter(c => c.offsetWidth > c.closest('.scroll').clientWidth)
+        .map(c => c.textContent)"""
+    assert page.locator(".scroll caption").count() > 10
+    assert page.evaluate(outside) == []
+
+
+def test_a_table_that_goes_on_has_a_shadow_at_its_edge(visit: Any) -> None:
+    image = pytest.importorskip("PIL.Image", reason="needs pillow to look at pixels")
+    page = visit(viewport={"width": 390, "height": 800})
+    box = page.locator(".scroll:has(table.results)").first
+
+    def edges(share: float) -> tuple[float, float]:
+        """Return how bright left and right edge are, where nothing is written."""
+        box.evaluate("(b, share) => b.scrollLeft = share * b.scrollWidth", share)
+        seen = np.asarray(image.open(io.BytesIO(box.screenshot())).convert("L"))
+        return float(np.median(seen[:, 1])), float(np.median(seen[:, -2]))
+
+    (first, more), (back, last) = edges(0), edges(1)
+    assert more < first - 20
+    assert back < last - 20
 
 
 def test_markup_is_shown_and_not_run(visit: Any) -> None:
@@ -349,6 +379,8 @@ def test_axe_finds_nothing_wrong(visit: Any, scheme: str) -> None:
     page = visit(color_scheme=scheme)
     page.get_by_role("button", name="Counts", exact=True).first.click()
 
+    # axe tells no contrast over a gradient, as the shadow at an edge is
+    page.add_style_tag(content=".scroll { background: none !important; }")
     page.evaluate(code)
     rules = "" if scheme == "light" else ", runOnly: ['color-contrast']"
     found = page.evaluate(f"axe.run(document, {{resultTypes: ['violations']{rules}}})")

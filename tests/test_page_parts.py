@@ -166,6 +166,27 @@ def test_a_page_holds_so_much_sound_and_no_more(
     assert "Ask for fewer with --audio N" in made.problems[0]
 
 
+def test_players_of_utterances_that_the_table_lost_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path / "runs", n_folds=2, strength=1)
+    wrong = instructive([run], 30)
+    for one in wrong[:20]:
+        wave(tmp_path / one.id, 0.05)
+    asked = Asked(n_audio=30, root=tmp_path)
+    whole = write_page([run], [], [], tmp_path / "whole.html", asked)
+    assert whole.read_text("utf-8").count("<audio ") == 20
+    assert "that were to be heard" not in whole.read_text("utf-8")
+
+    monkeypatch.setattr("report.page.BUDGET", 1_300)
+    page = write_page([run], [], [], tmp_path / "page.html", asked).read_text("utf-8")
+
+    kept = page.count("<audio ")
+    assert 0 < kept < 20
+    assert "10 of 30 utterances have no player" in page
+    assert f"{20 - kept} utterances of 30 that were to be heard have no player" in page
+
+
 def grouped(runs: list[Run], baseline: str = "") -> list[dict[str, Any]]:
     return groups(results(runs), {r.run_id: r for r in runs}, baseline)
 
@@ -203,7 +224,8 @@ def test_a_named_baseline_is_what_others_are_compared_with(tmp_path: Path) -> No
     (group,) = grouped(runs, "prior")
 
     assert [r["verdict"] for r in group["rows"]] == ["better", "better", REFERENCE]
-    assert "Holm over 2 pairs at 0.05" in dict(group["told"])["How sure"]
+    assert "at p below 0.05" in dict(group["told"])["How sure"]
+    assert "Holm over 2 pairs." in dict(group["told"])["How sure"]
     assert dict(group["told"])["Better than prior · egemaps"] == (
         "svm · egemaps, mlp · egemaps"
     )
@@ -372,7 +394,9 @@ def test_an_audit_is_shown_with_what_it_could_not_do(tmp_path: Path) -> None:
     assert [r["inflation"] for r in view["rows"]] == ["–", "+8.0", "–"]
     assert view["rows"][2]["remark"] == "not done: no variants"
     assert view["warnings"] == ["untrained encoder"]
-    assert "5.0 to 11.0" in page
+    assert "+5.0 to +11.0" in page
+    assert "1 practice not done, and why" in page
+    assert page.count("no variants") == 1
     assert "alert(1)</script>" not in page
 
 
@@ -407,6 +431,7 @@ def test_exports_are_drawn_and_name_their_commands(tmp_path: Path) -> None:
         "training",
         "audit",
         "speakers",
+        "strips",
         "weights",
     }
     assert kinds == drawn

@@ -83,6 +83,16 @@ def test_layers_are_a_curve_with_the_nested_choice_beside_it(
     page = page_of(layer_runs, tmp_path)
     assert "Layer by layer" in page
     assert f"would have shown {view['flattery']} points" in page
+    assert "Every run here is of a layer study" in page
+
+
+def test_runs_of_a_layer_study_are_in_no_ranking(
+    layer_runs: list[Run], tmp_path: Path
+) -> None:
+    other = make_run(tmp_path)
+
+    assert [row["runs"] for row in results([*layer_runs, other])] == [[other.run_id]]
+    assert len(results(layer_runs[:1])) == 1  # one layer alone is no study
 
 
 def test_degraded_sound_is_drawn_beside_the_same_sound(tmp_path: Path) -> None:
@@ -349,7 +359,7 @@ def test_what_audit_wrote_is_shown(tmp_path: Path) -> None:
     words = "--model logistic_regression --feature egemaps --practice random-split"
     told = ["--cache", str(cache), "--runs", str(tmp_path / "runs"), *words.split()]
     assert pipeline.main(["audit", *told]) == 0
-    (audit,) = read_audits(tmp_path / "runs")
+    (audit,), _ = read_audits(tmp_path / "runs")
     (view,) = audit_views([audit])
 
     assert view["title"] == "logistic_regression · egemaps"

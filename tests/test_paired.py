@@ -15,7 +15,7 @@ from scipy import stats
 
 from contracts.errors import RunError
 from evaluation.measures.metrics import score_run
-from evaluation.statistics._bootstrap import _weights
+from evaluation.statistics._bootstrap import speaker_weights
 from evaluation.statistics._paired_text import notes, sentence, systems_text
 from evaluation.statistics._permutation import (
     draws_for,
@@ -294,7 +294,7 @@ def test_swaps_and_resamples_are_drawn_once_for_a_family(
     metric: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     systems = [drawn(np.full(40, 0.6), f"s{i}", i, per_label=1) for i in range(7)]
-    _weights.cache_clear()
+    speaker_weights.cache_clear()
     seeded: list[Any] = []
     real = np.random.default_rng
 

@@ -206,6 +206,31 @@ def test_predict_goes_the_way_of_training(
     )
 
 
+def test_predict_says_what_the_run_was_trained_on(
+    street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = runs_of(street)["random_forest"]
+    rows = trained.predictions
+    tested = rows["id"][rows["fold"] == 0].iloc[0].partition("/")[2]
+    samples, rate = soundfile.read(street / "audio" / tested)
+    new = tmp_path / "new.wav"
+    soundfile.write(new, samples[::-1], rate)
+    asked = ["predict", street / "audio" / tested, new, "--run", trained.run_id]
+    asked += ["--runs", street / "runs"]
+    capsys.readouterr()
+
+    assert run(*asked, "--cache", street / "cache") == 0
+    said = capsys.readouterr().err
+    assert "was trained on the speakers of 1 of 2 files" in said
+    assert tested in said and "new.wav" not in said
+    assert "Ask a model that did not hear them: --fold 0." in said
+
+    assert run(*asked, "--cache", street / "cache", "--fold", 0) == 0
+    assert "was trained on" not in capsys.readouterr().err
+    assert run(*asked, "--cache", tmp_path) == 0  # nobody knows its waveforms
+    assert "was trained on" not in capsys.readouterr().err
+
+
 def test_predict_averages_the_folds_and_says_so(
     street: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -517,6 +542,9 @@ def test_inspect_tells_and_keeps_for_the_page(
         (["fit", "--model", "xgb", "--protocol", "losso"], "Did you mean 'loso'"),
         (["fit", "--model", "xgb", "--feature", "logmel"], "--feature logmel"),
         (["fit", "--model", "xgb", "--corpus", "x"], "no corpus 'x' in cache"),
+        (["fit", "--model", "xgb", "--corpus", "mien"], "Did you mean 'mine'"),
+        (["fit", "--model", "xgb", "--corpus", "mien", "q"], "Did you mean 'mine'"),
+        (["fit", "--model", "xgb", "--feature", "egmaps"], "Did you mean 'egemaps'"),
         (["fit", "--model", "xgb", "--folds", "a"], "bad numbers 'a'"),
         (["fit", "--model", "xgb", "--folds", "77"], "has no fold 77"),
         (["fit", "--model", "xgb", "--folds", "2-0"], "bad numbers '2-0'"),
@@ -538,6 +566,43 @@ def test_bad_fit_is_refused_in_one_sentence_before_work_starts(
     (line,) = [x for x in capsys.readouterr().err.splitlines() if x]
     assert said in line
     assert not (tmp_path / "r").exists()
+
+
+def test_runs_of_nothing_says_how_to_fit_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("runs", "--runs", tmp_path) == 0
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"no finished runs in {tmp_path}. Run: python pipeline.py fit" in said.err
+    assert f"--runs {tmp_path}" in said.err
+
+
+def test_a_baseline_nearly_right_is_guessed(
+    street: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("report", "--runs", street / "runs", "--baseline", "random_fores") == 2
+    assert "Did you mean 'random_forest'?" in capsys.readouterr().err
+
+
+def test_protocols_fit_a_terminal_and_one_is_told_whole(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("list", "protocols") == 0
+    every = capsys.readouterr().out
+    assert max(map(len, every.splitlines())) <= 110
+    assert "ravdess-luna5      ravdess  five published folds" in every
+    assert "list protocols NAME" in every
+
+    assert run("list", "protocols", "ravdess-luna5") == 0
+    one = capsys.readouterr().out
+    assert "source: Luna-Jimenez" in one and "conformity: as published: " in one
+
+    assert run("list", "protocols", "losso") == 2
+    assert "Did you mean 'loso'" in capsys.readouterr().err
+    assert run("list", "models", "vgg") == 2
+    assert "list models takes no name, got 'vgg'" in capsys.readouterr().err
 
 
 def test_three_commands_work_without_arguments(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -16,24 +17,30 @@ from evaluation.measures.gaps import all_gaps
 from evaluation.measures.metrics import score_run
 from evaluation.measures.robustness import robustness
 from evaluation.measures.soft_labels import tau_by_entropy_of
+from evaluation.measures.traits import traits_of
+from report._colourings import colourings
 from report._cross import cross_views
+from report._export_run import export_run
 from report._exporter import Exporter
 from report._layer_weights import layer_weights
 from report._map import FeatureMap
+from report._scores import part_scores
 from report.page import Asked, write_page
 from report.results import results
 from tests.runs import make_run
 from tests.synthetic import make_cache, rows
+from tests.test_metrics import with_columns
 from tests.test_page_parts import AUDIT, elsewhere
 from tests.test_page_sections import with_votes
 from tests.test_robustness_curves import degraded, made
+from tests.test_traits_only import without_labels
 
 pytest.importorskip("matplotlib", reason="needs matplotlib")
 MODEL = ("--model", "logistic_regression", "--feature", "mfcc")
 MAP = FeatureMap(
     "mfcc, demo",
     ("a", "b", "c"),
-    ("happy", "", "sad"),
+    ("_happy", "", "sad"),
     ("1", "2", "3"),
     np.array([[0.0, 1], [1, 0], [2, 2]]),
     3,
@@ -150,14 +157,127 @@ def test_a_matrix_in_print_says_each_cell_with_its_interval(tmp_path: Path) -> N
 def test_a_map_in_print_has_each_label_once() -> None:
     from report._study_figures import map_figure
 
-    (axes,) = map_figure(MAP).axes
+    (axes,) = map_figure(MAP, colourings(MAP, [])[0]).axes
 
     legend = axes.get_legend()
     assert legend is not None
     names = [text.get_text() for text in legend.get_texts()]
-    assert names == ["no label", "happy", "sad"]
+    assert names == ["_happy", "no label", "sad"]
     assert sum(len(np.asarray(drawn.get_offsets())) for drawn in axes.collections) == 3
     assert "50.0 %" in axes.get_xlabel()
+
+
+def test_a_map_is_coloured_by_emotion_speaker_and_error(tmp_path: Path) -> None:
+    from report._study_figures import map_figure
+
+    run = make_run(tmp_path, n_folds=2, per_label=1, strength=1)
+    guess = np.array(run.classes)[run.probabilities.argmax(axis=1)]
+    both = run.predictions["id"], run.predictions["label"] == guess
+    right = dict(zip(*both, strict=True))
+    ids = (*list(right)[:40], "other/1.wav")
+    speakers = tuple(map(str, range(41)))
+    many = replace(MAP, ids=ids, labels=("sad",) * 41, speakers=speakers)
+    few = replace(many, speakers=("_1",) * 41, at=np.zeros((41, 2)))
+
+    assert [by.name for by in colourings(many, [run])] == ["emotion", "error"]
+    assert [by.name for by in colourings(MAP, [run])] == ["emotion", "speaker"]
+    _, speaker, error = colourings(few, [without_labels(make_run(tmp_path)), run])
+    told = ["right" if right[i] else "wrong" for i in ids[:-1]]
+    assert list(error.kinds) == [*told, "not tested"]
+    (axes,) = map_figure(few, error).axes
+    legend = axes.get_legend()
+    assert legend is not None
+    assert legend.get_title().get_text() == "error of random_forest"
+    assert len(legend.get_texts()) == 3
+    (axes,) = map_figure(few, speaker).axes
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["_1"]
+
+
+def test_runs_of_traits_leave_traits_and_no_empty_labels(tmp_path: Path) -> None:
+    labelled = make_run(tmp_path / "runs", model="mine", n_folds=2, per_label=1)
+    run = without_labels(labelled)
+
+    found = exported(tmp_path / "out", [run])
+
+    assert {name.partition("-")[0] for name in found} == {
+        *("concordance", "traits"),
+        *("commands.csv", "commands.tex"),
+    }
+    (expected,) = traits_of(run) or ()
+    ends = (expected.concordance, expected.interval.low, expected.interval.high)
+    by_kind = {n.partition("-")[0]: table(p) for n, p in found.items() if "csv" in n}
+    for (row,) in (by_kind["concordance"], by_kind["traits"]):
+        assert row["trait"] == "valence"
+        told = [float(row[name]) for name in ("concordance", "low", "high")]
+        assert told == pytest.approx(ends, abs=1e-4)
+        assert float(row["spearman"]) == pytest.approx(expected.spearman, abs=1e-4)
+        assert int(row["utterances"]) == 24 * 8
+    assert by_kind["concordance"][0]["model"] == "mine"
+    (drawn,) = (p for n, p in found.items() if n.startswith("conc") and "svg" in n)
+    assert "valence" in drawn.read_text("utf-8")
+
+
+def test_concordance_in_print_has_its_interval(tmp_path: Path) -> None:
+    from report._figures import traits_figure
+
+    run = without_labels(make_run(tmp_path, n_folds=2, per_label=1))
+    (row,) = results([run])
+    (one,) = row["traits"]
+
+    (axes,) = traits_figure([row | {"name": "mine"}]).axes
+
+    interval, mark, zero = axes.lines
+    assert interval.get_xdata() == pytest.approx(
+        [one["interval"].low, one["interval"].high]
+    )
+    assert mark.get_xdata() == pytest.approx([one["interval"].value])
+    assert zero.get_xdata() == pytest.approx([0, 0])
+    assert axes.get_yticklabels()[0].get_text() == "valence · mine"
+
+
+def test_a_run_that_says_both_leaves_both(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs", n_folds=2, per_label=1)
+    truth = np.linspace(0, 1, len(run.predictions))
+    run = with_columns(run, **{"trait:a": truth, "predicted:a": truth / 2})
+    out = Exporter(tmp_path / "out")
+
+    export_run(out, run)
+
+    kinds = {name.partition("-")[0] for name, _ in out.made}
+    assert kinds >= {"confusion", "per", "strips", "traits"}
+    rows = table(out.folder / f"strips-{run.run_id}.csv")
+    guess = np.array(run.classes)[run.probabilities.argmax(axis=1)]
+    by_hand = run.predictions.assign(right=run.predictions["label"] == guess)
+    places = by_hand.groupby(["speaker", "label"])["right"]
+    assert {(r["speaker"], r["label"]): (r["right"], r["of"]) for r in rows} == {
+        place: (str(right.sum()), str(len(right))) for place, right in places
+    }
+
+
+def test_a_strip_in_print_has_all_speakers_and_the_recall_of_all(
+    tmp_path: Path,
+) -> None:
+    from matplotlib.collections import PathCollection
+
+    from report._study_figures import strips_figure
+
+    run = make_run(tmp_path, n_folds=2, labels=("_a", "b", "c"))
+
+    (axes,) = strips_figure(run, part_scores(run, "speaker")).axes
+
+    whole = score_run(run)
+    for dots, recall in zip(axes.collections, whole.recall, strict=True):
+        assert isinstance(dots, PathCollection)
+        sizes, places = dots.get_sizes(), np.asarray(dots.get_offsets())[:, 0]
+        assert sizes.sum() == 8 * 24
+        assert places @ sizes / (8 * 24) == pytest.approx(100 * recall)
+    diamonds = [line for line in axes.lines if line.get_marker() == "D"]
+    told = [np.asarray(one.get_xdata()).item() for one in diamonds]
+    assert told == pytest.approx(100 * whole.recall)
+    assert len(axes.lines) == 3 + 3 + 1  # intervals, recalls, chance
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["_a", "b", "c"]
 
 
 def test_layer_weights_are_told_by_feature_with_their_layers() -> None:
@@ -199,9 +319,9 @@ def test_a_figure_and_its_table_have_one_name_and_no_two_files_are_one(
 ) -> None:
     from report._study_figures import map_figure
 
-    out = Exporter(tmp_path)
+    out, emotions = Exporter(tmp_path), colourings(MAP, [])[0]
     for _ in range(2):
-        out.figure(map_figure(MAP), "make it", "map", "a/b")
+        out.figure(map_figure(MAP, emotions), "make it", "map", "a/b")
         out.table(("x",), [(1,)], "make it", "map", "a/b")
     out.table(("x",), [], "make it", "empty")
     out.finish()
@@ -258,8 +378,16 @@ def test_several_runs_leave_a_matrix_and_maps(tmp_path: Path) -> None:
 
     found = exported(tmp_path / "out", runs, "", cache)
 
-    assert {"map-mfcc_toy.svg", "map-mfcc_toy.pdf", "map-mfcc_toy.csv"} <= set(found)
-    assert len(table(found["map-mfcc_toy.csv"])) == 32
+    names = {f"map-mfcc_toy-{by}.svg" for by in ("emotion", "speaker", "error")}
+    assert {*names, "map-mfcc_toy.csv", "map-mfcc_toy-error.pdf"} <= set(found)
+    points = table(found["map-mfcc_toy.csv"])
+    assert len(points) == 32
+    fitted = runs[-1]
+    guess = np.array(fitted.classes)[fitted.probabilities.argmax(axis=1)]
+    told = fitted.predictions["id"], fitted.predictions["label"] == guess
+    right = dict(zip(*told, strict=True))
+    errors = {p["utterance"]: p["error of logistic_regression"] for p in points}
+    assert errors == {i: "right" if good else "wrong" for i, good in right.items()}
     cells = table(found["cross-1-cells.csv"])
     assert [(c["trained on"], c["tested on"]) for c in cells] == [
         ("a", "a"),

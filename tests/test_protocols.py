@@ -465,14 +465,18 @@ def test_a_run_without_conformity_gets_the_line_it_would_have(tmp_path: Path) ->
     assert of_run(own, PROTOCOLS) == {"line": "", "cautions": []}
 
 
-def test_list_protocols_shows_conformity(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_protocols_shows_each_and_its_conformity_by_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert pipeline.main(["list", "protocols"]) == 0
 
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split()[-1] == "conformity"
-    for plan, line in zip(PROTOCOLS.values(), lines[2:], strict=True):
-        assert line.startswith(plan.name)
-        assert line.endswith(conformity(plan))
+    assert lines[0].split()[:2] == ["name", "corpus"]
+    for plan, line in zip(PROTOCOLS.values(), lines[2:-1], strict=True):
+        assert line.split()[:2] == [plan.name, plan.corpus or "any"]
+        assert line.endswith(plan.title)
+        assert pipeline.main(["list", "protocols", plan.name]) == 0
+        assert f"conformity: {conformity(plan)}\n" in capsys.readouterr().out
 
 
 def test_identities_of_runs_made_before_do_not_change() -> None:

@@ -15,9 +15,10 @@ from evaluation.measures.robustness import Degraded, curves, robustness
 from evaluation.statistics.uncertainty import Interval
 from report._columns_plot import Column, span
 from report._robustness_plot import level_words, robustness_plots
-from report._studies import robustness_view
+from report._studies import gap_views, robustness_view
+from report.page import write_page
 from tests.runs import make_run
-from tests.test_gaps import rewritten, right
+from tests.test_gaps import of_intensity, rewritten, right
 
 SHARES = {"noise-20dB": 0.7, "noise-15dB": 0.6, "noise-0dB": 0.2}
 
@@ -225,6 +226,43 @@ def test_few_speakers_have_marks_and_no_band(tmp_path: Path) -> None:
     assert len(elements(view["picture"], "pooled")) == 3
     assert not elements(view["picture"], "interval")
     assert "nan" not in view["picture"]
+
+
+def test_few_speakers_are_each_shown_with_the_reason(tmp_path: Path) -> None:
+    runs = {n: made(tmp_path / str(n), SHARES, n_speakers=n) for n in (3, 10, 16)}
+    pages = {
+        n: write_page([run], [], [], tmp_path / f"{n}.html").read_text("utf-8")
+        for n, run in runs.items()
+    }
+    bars = "the bars 95 % over speakers"
+    too_few = "3 test speakers, fewer than 8: no interval, see each speaker"
+    in_group = "5 speakers in one group, fewer than 8: no interval"
+
+    assert bars not in pages[3]
+    assert bars in pages[10] and bars in pages[16]
+    assert too_few in pages[3] and too_few not in pages[10]
+    assert in_group in pages[10] and in_group not in pages[16]
+    (noise,) = [d for d in robustness(runs[3]) if d.name == "noise-0dB"]
+    for who, uar in noise.speakers:
+        assert f"{who} {100 * uar:.1f}" in pages[3]
+    view = robustness_view(runs[3])
+    assert view is not None
+    assert [name for name, _ in view["speakers"]] == list(SHARES)
+    assert len(view["notes"]) == 1
+    women = gap_views(runs[10])[0]["speakers"][0]
+    assert women[0] == "female"
+    assert women[1].count("ravdess/") == 5
+    assert women[1] in pages[10]
+    assert "UAR in % of each speaker" not in pages[16]
+
+
+def test_a_trait_with_many_values_is_a_sentence_on_the_page(tmp_path: Path) -> None:
+    run = rewritten(made(tmp_path, {}), of_intensity(40))
+
+    page = write_page([run], [], [], tmp_path / "page.html").read_text("utf-8")
+
+    assert "intensity has 40 values, more than 12: bin it" in page
+    assert "UAR in % by intensity" not in page
 
 
 def test_each_variant_is_beside_its_own_utterances(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -360,6 +361,36 @@ def test_of_a_run_variants_do_not_count(tmp_path: Path) -> None:
     reference, why = annotators_of(wrong)
     assert reference is None
     assert "no whole numbers" in why
+
+
+def test_rows_without_probabilities_are_left_out_of_what_is_said_of_votes(
+    tmp_path: Path,
+) -> None:
+    asked: dict[str, Any] = {"labels": ("a", "b", "c"), "more": {"threshold": True}}
+    run = make_run(tmp_path, n_folds=2, n_speakers=9, **asked)
+    n = len(run.predictions)
+    counts = np.random.default_rng(0).multinomial(5, [0.5, 0.3, 0.2], n)
+    known = np.arange(n) % 3 > 0
+    told = with_columns(
+        run,
+        **{f"vote:{c}": counts[:, i] / 5 for i, c in enumerate("abc")},
+        **{f"p:{c}": np.where(known, run.predictions[f"p:{c}"], np.nan) for c in "abc"},
+        **{"trait:annotators": 5.0},
+    )
+    for fold in told.record["folds"]:
+        fold["chosen"] = {"threshold": 0.2 + 0.2 * fold["index"]}
+
+    found, intervals = soft_scores_of(told), soft_intervals_of(told)
+    people, why = annotators_of(told)
+
+    above = 0.2 + 0.2 * told.predictions["fold"].to_numpy()
+    shares, said = counts[known] / 5, run.probabilities[known]
+    wanted = exact_set(shares, said, told_above=above[known]).mean()
+    assert found is not None
+    assert found.exact_set_chosen == pytest.approx(wanted)
+    assert intervals["exact_set_chosen"].value == pytest.approx(wanted)
+    who = run.predictions["speaker"].to_numpy(object)[known]
+    assert (people, why) == (leave_one_out(counts[known], who), "")
 
 
 def test_the_interval_of_a_mean_is_that_of_resampled_speakers() -> None:

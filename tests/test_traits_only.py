@@ -3,8 +3,8 @@
 import io
 import json
 import re
+import shutil
 from contextlib import redirect_stderr, redirect_stdout
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,10 @@ import pandas as pd
 import pytest
 
 import pipeline
-from contracts.errors import RunError
+from contracts.cache import Cache
 from contracts.run import Run, find_runs
 from evaluation.measures.traits import concordance
-from evaluation.statistics.paired import BETTER, UNKNOWN
-from evaluation.statistics.paired_traits import compare_traits
-from evaluation.statistics.trait_systems import TraitSystem, trait_system
+from evaluation.transfer import elsewhere
 from report._players import instructive
 from report._utterances import data_block, pack
 from report.page import write_page
@@ -29,9 +27,9 @@ VALENCE = {"neutral": 3.0, "happy": 4.0, "sad": 2.0, "angry": 1.5}
 ACTIVATION = {"neutral": 2.0, "happy": 4.0, "sad": 1.0, "angry": 5.0}
 
 
-def annotated(n_speakers: int) -> pd.DataFrame:
+def annotated(n_speakers: int, corpus: str = "toy") -> pd.DataFrame:
     """Return manifest rows with two traits in numbers, one of them with gaps."""
-    frame = rows(n_speakers=n_speakers)
+    frame = rows(n_speakers, corpus=corpus)
     rng = np.random.default_rng(1)
     for name, means in (("valence", VALENCE), ("activation", ACTIVATION)):
         drawn = rng.normal(0, 0.3, len(frame))
@@ -168,7 +166,9 @@ def without_labels(run: Run) -> Run:
         told[[c for c in told if c.startswith("p:")]] = np.nan
         rng = np.random.default_rng(fold["index"])
         told["trait:valence"] = rng.normal(3, 1, len(told))
-        told["predicted:valence"] = told["trait:valence"] + rng.normal(0, 1, len(told))
+        own = [*run.record["model"].encode(), run.record["seed"], fold["index"]]
+        noise = np.random.default_rng(own).normal(0, 1, len(told))
+        told["predicted:valence"] = told["trait:valence"] + noise
         told.to_parquet(path, index=False)
     return Run(run.folder, run.record)
 
@@ -185,81 +185,104 @@ def test_nothing_was_said_wrong(tmp_path: Path) -> None:
     assert data_block(packed)
 
 
-def system(name: str, guesses: np.ndarray, truth: np.ndarray, n: int) -> TraitSystem:
-    """Return a system of ``n`` speakers with as many utterances each."""
-    speakers = [f"s{i % n}" for i in range(len(truth))]
-    ids = [f"{i:04d}" for i in range(len(truth))]
-    frame = pd.DataFrame({"id": ids, "speaker": speakers, "trait:valence": truth})
-    return TraitSystem(name, frame, {"valence": guesses[None]}, (0,), ())
+def test_json_of_traits_says_what_is_to_be_known_of_systems(tmp_path: Path) -> None:
+    for model in ("one", "two"):
+        without_labels(make_run(tmp_path, model=model, untrained=model == "two"))
+
+    said = told("compare", "one", "two", "--json", "--runs", str(tmp_path))
+
+    first, second = json.loads(said)["systems"]
+    assert (first["name"], first["warnings"], first["traits"]) == (
+        *("one", []),
+        ["valence"],
+    )
+    assert second["warnings"] == ["untrained encoder"]
 
 
-def test_swaps_and_scores_equal_those_by_hand() -> None:
-    rng = np.random.default_rng(3)
-    truth, n = rng.normal(100, 1, 40), 4
-    truth[7] = np.nan
-    one, two = truth + rng.normal(0, 0.5, (2, 40)) * [[1], [1.4]]
-    one[7] = two[7] = 100.0
-    who = np.arange(40) % n
+def test_unlike_protocols_of_traits_are_said(tmp_path: Path) -> None:
+    for name, kind in (("one", "speaker5"), ("two", "loso")):
+        without_labels(make_run(tmp_path, model=name, protocol=kind))
 
-    (found,) = compare_traits([system("b", two, truth, n), system("a", one, truth, n)])
+    said = told("compare", "one", "two", "--runs", str(tmp_path))
 
-    observed = concordance(truth, one) - concordance(truth, two)
-    far = []
-    for swap in product([False, True], repeat=n):
-        turned = np.array(swap)[who]
-        first, second = np.where(turned, two, one), np.where(turned, one, two)
-        apart = concordance(truth, first) - concordance(truth, second)
-        far.append(abs(apart) >= abs(observed) - 1e-9)
-    assert found.interval.value == pytest.approx(observed)
-    assert found.test.p == pytest.approx(np.mean(far))
-    assert (found.n_utterances, found.verdict) == (39, UNKNOWN)
-    assert "the smallest p that any difference can give is above" in found.why
+    assert "unlike protocols (speaker5, loso): a difference may be theirs" in said
+    assert "smallest true difference seen with 80 % power here: 0." in said
 
 
-@pytest.mark.parametrize("n", [12, 20])
-def test_a_large_difference_is_told_and_none_is_not(n: int) -> None:
-    rng = np.random.default_rng(n)
-    truth = rng.normal(0, 1, 30 * n)
-    noise = rng.normal(0, 1, (3, len(truth)))
-    base = system("base", truth + noise[0], truth, n)
-    better = system("better", truth + 0.3 * noise[1], truth, n)
-    equal = system("equal", truth + noise[2], truth, n)
+def test_seeds_tested_on_other_utterances_are_all_scored(tmp_path: Path) -> None:
+    runs = [without_labels(make_run(tmp_path, seed=seed)) for seed in (0, 1)]
+    for fold in runs[1].record["folds"]:
+        path = runs[1].fold_folder(fold["index"]) / "predictions.parquet"
+        rows = pd.read_parquet(path)
+        rows[rows["id"].str.contains("-[01].wav")].to_parquet(path, index=False)
+    runs = [Run(run.folder, run.record) for run in runs]
 
-    told, same = compare_traits([base, better, equal])
+    (row,) = results(runs)
 
-    assert (told.first, told.verdict) == ("better", BETTER)
-    assert told.interval.low > 0
-    assert same.verdict == UNKNOWN
-    assert same.interval.low < 0 < same.interval.high
-    assert told.family == 2
-
-
-def test_an_unknown_speaker_gives_no_verdict() -> None:
-    rng = np.random.default_rng(0)
-    truth = rng.normal(0, 1, 300)
-    systems = [
-        system("base", truth + rng.normal(0, 2, 300), truth, 10),
-        system("better", truth, truth, 10),
+    (one,) = row["traits"]
+    each = [
+        concordance(r.predictions["trait:valence"], r.predictions["predicted:valence"])
+        for r in runs
     ]
-    for one in systems:
-        one.rows.loc[3, "speaker"] = ""
+    assert one["interval"].value == pytest.approx(np.mean(each))
+    assert np.isnan(one["interval"].low)
+    assert (
+        one["interval"].note == "each seed was tested on other utterances: no interval"
+    )
+    assert (one["n_least"], one["n"]) == (384, 768)
+    page = write_page(runs, [], [], tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "384 to 768<br>" in page
+    assert "tested on other utterances, concordance is a mean over seeds too" in page
+    assert "No interval" in page
 
-    (found,) = compare_traits(systems)
 
-    assert (found.verdict, found.test.p) == (UNKNOWN, 1.0)
-    assert found.why == "no speaker is known of 1 utterance"
-    assert np.isnan(found.interval.low)
+def test_seeds_tested_on_the_same_are_pooled(tmp_path: Path) -> None:
+    runs = [without_labels(make_run(tmp_path, seed=seed)) for seed in (0, 1)]
+
+    page = write_page(runs, [], [], tmp_path / "page.html").read_text(encoding="utf-8")
+
+    assert "all folds and seeds pooled; Spearman" in page
+    assert "a mean over seeds too" not in page
 
 
-def test_other_utterances_values_and_traits_are_refused(tmp_path: Path) -> None:
-    truth = np.arange(20.0)
-    base = system("base", truth, truth, 4)
-    with pytest.raises(RunError, match="base and long were tested on other utter"):
-        compare_traits([base, system("long", np.arange(24.0), np.arange(24.0), 4)])
-    with pytest.raises(RunError, match="20 utterances have another speaker or anno"):
-        compare_traits([base, system("moved", truth, truth + 1, 4)])
-    odd = TraitSystem("odd", base.rows, {"calm": truth[None]}, (0,), ())
-    with pytest.raises(RunError, match=r"no trait was predicted by all \(base: val"):
-        compare_traits([base, odd])
-    with pytest.raises(RunError, match="predicted no trait"):
-        trait_system([make_run(tmp_path, n_folds=2, n_speakers=4)])
+def test_elsewhere_annotated_traits_are_scored(fitted: Path, tmp_path: Path) -> None:
+    shutil.copytree(fitted / "cache", tmp_path / "cache")
+    frame = annotated(8, "other").drop(columns="trait:activation")
+    frame.loc[:3, "trait:valence"] = np.nan
+    make_cache(tmp_path / "cache", frame, corpus="other", n_layers=2, width=48)
+    cache = Cache(tmp_path / "cache")
+    (good,) = names(fitted, 0.003)
+    run = next(r for r in find_runs(fitted / "runs")[0] if r.run_id == good)
+
+    found = elsewhere.evaluate(run, cache, ["other"], tmp_path / "runs")
+
+    rows = found.predictions
+    view = elsewhere.pinned(cache.view("other"), run)
+    each = [h.predict_traits(view)[4:, 0] for h in elsewhere.heads(run, range(5))]
+    np.testing.assert_allclose(rows["predicted:valence"], np.mean(each, axis=0))
+    assert list(rows["id"]) == list(view.ids[4:])
+    assert "predicted:activation" not in rows
+    assert found.record["refused"] == [["nobody annotated valence, activation", 4]]
+    assert concordance(rows["trait:valence"], rows["predicted:valence"]) > 0.5
+    said = "\n".join(elsewhere.remarks(found))
+    assert said.startswith("mean of the traits of 5 folds' models of run")
+    assert "predicted valence is on the scale of toy: where the corpus was" in said
+    assert "the corpus has no annotated activation: not tested" in said
+    assert "UAR" not in said
+    page = write_page([found], [], [], tmp_path / "page.html")
+    assert "traits valence" in page.read_text(encoding="utf-8")
+
+
+def test_elsewhere_needs_annotated_traits_and_no_map(
+    fitted: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(fitted / "cache", tmp_path / "cache")
+    frame = rows(n_speakers=8, corpus="other")
+    make_cache(tmp_path / "cache", frame, corpus="other", n_layers=2, width=48)
+    where = ["--runs", str(fitted / "runs"), "--cache", str(tmp_path / "cache")]
+    asked = ["evaluate", *names(fitted, 0.003), "--corpus", "other", *where]
+
+    said = told(*asked, fails=True)
+    assert "says valence, activation, which nobody annotated in other" in said
+    said = told(*asked, "--labels", "common4", fails=True)
+    assert "says traits and no labels: expected no label map, got 'common4'" in said

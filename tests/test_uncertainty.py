@@ -1,5 +1,6 @@
 """Intervals over speakers: what they are of, when there is none, what a note says."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,12 @@ from sklearn import metrics as oracle
 
 from contracts.errors import RunError
 from evaluation.measures.metrics import per_group, score_run
-from evaluation.statistics._bootstrap import N_RESAMPLES
+from evaluation.statistics._bootstrap import (
+    N_RESAMPLES,
+    drawn_sums,
+    resampled,
+    speaker_weights,
+)
 from evaluation.statistics.confusions import (
     f1_of,
     of_nobody,
@@ -18,6 +24,7 @@ from evaluation.statistics.confusions import (
     score_of,
     war_of,
 )
+from evaluation.statistics.mean_interval import top_k_interval
 from evaluation.statistics.spread import spread
 from evaluation.statistics.uncertainty import (
     difference,
@@ -27,7 +34,6 @@ from evaluation.statistics.uncertainty import (
     limits,
     per_speaker,
     speaker_confusions,
-    speaker_weights,
     uar_of,
 )
 from tests.runs import make_run
@@ -166,15 +172,65 @@ def test_seeds_that_tested_nobody_once_in_a_while_are_counted() -> None:
     assert of_nobody([*"abcdefghij"], counts) == 0
 
 
-def test_equal_data_are_drawn_once_and_nobody_can_change_them() -> None:
-    counts = counts_of(9)
+def test_as_many_speakers_are_drawn_once_and_nobody_can_change_them() -> None:
+    weights = speaker_weights(9)
 
-    weights = speaker_weights(9, counts)
-
-    assert speaker_weights(9, counts) is weights
-    assert speaker_weights(9, counts + 1) is not weights
+    assert weights.shape == (N_RESAMPLES, 9)
+    assert (weights.sum(axis=1) == 9).all()
+    assert speaker_weights(9) is weights
     with pytest.raises(ValueError, match="read-only"):
         weights[0, 0] = 9
+
+
+def test_all_scores_of_all_runs_share_one_draw(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path, seed=seed, per_label=1) for seed in (0, 1)]
+    speaker_weights.cache_clear()
+
+    for run in runs:
+        intervals(run)
+        top_k_interval(run)
+    difference(counts_of(24).astype(float), counts_of(24, seed=1).astype(float), "f1")
+
+    assert speaker_weights.cache_info().misses == 1
+
+
+def test_groups_of_other_speakers_are_drawn_independently() -> None:
+    counts = counts_of(60).astype(float)[None]
+
+    one, same, other = (uar_of(resampled(counts, stream)[0]) for stream in (0, 0, 1))
+
+    assert np.array_equal(one, same)
+    assert abs(np.corrcoef(one, other)[0, 1]) < 4 / np.sqrt(N_RESAMPLES)
+
+
+def test_slices_change_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = counts_of(9)
+    values = counts.reshape(1, 9, 16).astype(float)
+    whole = drawn_sums(values)
+    np.testing.assert_array_equal(
+        whole[0], speaker_weights(9).astype(float) @ values[0]
+    )
+
+    monkeypatch.setattr("evaluation.statistics._bootstrap._AT_ONCE", 9 * 333)
+    speaker_weights.cache_clear()
+    parted = drawn_sums(values)
+    speaker_weights.cache_clear()
+
+    np.testing.assert_array_equal(parted, whole)
+
+
+def test_ten_thousand_speakers_take_little_memory() -> None:
+    values = np.ones((10_000, 3))
+    speaker_weights.cache_clear()
+    tracemalloc.start()
+
+    sums = drawn_sums(values)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    speaker_weights.cache_clear()
+
+    assert (sums == 10_000).all()
+    assert most < 200 * 2**20  # the weights as numbers of 8 bytes have 320 MB
 
 
 def test_a_resample_that_lacks_a_label_is_scored_on_the_others_and_counted() -> None:
@@ -184,7 +240,7 @@ def test_a_resample_that_lacks_a_label_is_scored_on_the_others_and_counted() -> 
 
     found = intervals(counts)
 
-    share = (speaker_weights(9, counts.astype(float)[None])[:, 0] == 0).mean()
+    share = (speaker_weights(9)[:, 0] == 0).mean()
     assert share == pytest.approx((8 / 9) ** 9, abs=0.03)
     told = f"{round(share * N_RESAMPLES):,} of 4,000 resamples lack a label: they "
     assert found["uar"].note == told + "are scored on the labels they have"
@@ -223,7 +279,7 @@ def test_seeds_are_averaged_inside_each_resample() -> None:
 
     values = [uar_of(c.sum(axis=0)) for c in (one, two)]
     assert both.value == pytest.approx(np.mean(values))
-    weights = speaker_weights(12, np.stack([one, two]))
+    weights = speaker_weights(12)
     draws = [uar_of(np.einsum("bs,skl->bkl", weights, c)) for c in (one, two)]
     assert (both.low, both.high) == pytest.approx(
         tuple(limits(np.mean(draws, axis=0), 12))

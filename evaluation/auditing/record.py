@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from contracts.errors import RunError, listing
+from contracts.errors import listing
 from contracts.manifest import manifest_hash
 from contracts.run import command, machine, versions, write_json
 from evaluation.auditing._work import Case
@@ -15,6 +15,21 @@ from evaluation.splits.folds import folds_hash
 
 FORMAT = 2  # 1 lacked folds, manifest and augment
 FOLDER = "audit"  # in the folder of runs
+_KINDS = {practice.kind for practice in PRACTICES.values()}
+_NUMBER = (int, float, type(None))
+_KEYS: dict[str, tuple[type, ...]] = {  # that the page and the plot read
+    **dict.fromkeys(("id", "model", "corpus", "command"), (str,)),
+    **dict.fromkeys(("features", "seeds", "rows"), (list,)),
+    **dict.fromkeys(("labels", "protocol"), (dict,)),
+    **dict.fromkeys(("untrained", "partial"), (bool,)),
+    **dict.fromkeys(("n_utterances", "n_speakers"), (int,)),
+    "chance": (int, float),
+}
+_ROW_KEYS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("practice", "title", "skipped", "note"), (str,)),
+    **dict.fromkeys(("uar", "low", "high"), _NUMBER),
+    **dict.fromkeys(("inflation", "inflation_low", "inflation_high"), _NUMBER),
+}
 
 
 def facts(case: Case) -> dict[str, Any]:
@@ -95,27 +110,66 @@ def save(told: dict[str, Any], rows: Iterable[Row], runs: Path) -> Path:
     return path
 
 
-def read_audits(runs: Path) -> list[dict[str, Any]]:
+def read_audits(runs: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """Read the audits of a folder of runs, in the order of their names.
 
-    Raises:
-        RunError: naming every file that holds no audit
+    Returns:
+        the audits, and every file that holds none, with the reason in brackets
     """
     found, broken = [], []
     for path in sorted((runs / FOLDER).glob("*.json")):
         try:
             told = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             broken.append(f"{path} ({error})")
             continue
-        if isinstance(told, dict) and {"id", "n_utterances", "rows"} <= set(told):
-            found.append(told)
+        if bad := _misfits(told):
+            broken.append(f"{path} ({bad})")
         else:
-            broken.append(f"{path} (expected id, n_utterances and rows)")
-    if broken:
-        msg = (
-            f"these audits are broken: {listing(broken)}. Delete them, and audit "
-            "again: python pipeline.py audit --model NAME"
-        )
-        raise RunError(msg)
-    return found
+            found.append(told)
+    return found, broken
+
+
+def broken_audits(broken: Sequence[str]) -> str:
+    """Say which audits cannot be read, and what to do."""
+    return (
+        f"these audits are broken: {listing(broken)}. Delete them, and audit "
+        "again: python pipeline.py audit --model NAME"
+    )
+
+
+def _misfits(told: Any) -> str:
+    """Say what an audit lacks of all that is read of it; empty: nothing."""
+    if not isinstance(told, dict):
+        return f"expected an audit, got {type(told).__name__}"
+    bad = _misfits_in(told, _KEYS)
+    for name in ("labels", "protocol"):
+        if isinstance(told.get(name), dict):
+            bad += _misfits_in(told[name], {"name": (str,)}, f"of its {name} ")
+    rows = told["rows"] if isinstance(told.get("rows"), list) else []
+    for i, row in enumerate(rows):
+        where = f"of row {i} "
+        if isinstance(row, dict):
+            bad += _misfits_in(row, _ROW_KEYS, where)
+            bad += [f"{where}uar"] if _without_number(row) else []
+            bad += [f"{where}kind"] if row.get("kind") not in _KINDS else []
+        else:
+            bad.append(f"{where}everything")
+    if not bad and all(row["skipped"] for row in rows):
+        bad = ["a row that came to a number"]
+    return f"missing or of another type: {listing(bad)}" if bad else ""
+
+
+def _without_number(row: Mapping[str, Any]) -> bool:
+    """Whether a practice that was done came to nothing."""
+    return row.get("skipped") == "" and row.get("uar", 0) is None
+
+
+def _misfits_in(
+    told: dict[str, Any], keys: Mapping[str, tuple[type, ...]], where: str = ""
+) -> list[str]:
+    return [
+        f"{where}{key}"
+        for key, kinds in keys.items()
+        if key not in told or not isinstance(told[key], kinds)
+    ]

@@ -6,7 +6,7 @@ classes once the probabilities of what is merged are summed. Both are fitted on 
 folds here, and compared on the same utterances.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts import labels as label_maps
 from contracts.errors import ManifestError, RunError, listing
 from contracts.labels import LabelMap
 from contracts.run import PROBABILITY, Run, command
@@ -24,6 +25,21 @@ from evaluation.splits.folds import folds_hash
 from evaluation.statistics.systems import but_for_the_seed
 
 SUMMED = "summed"  # behind the name of the head, in the name of the derived run
+
+
+def maps_that_merge(labels: Iterable[str]) -> list[str]:
+    """Name the label maps that know all of these labels and make fewer of them."""
+    found, out = set(labels), []
+    for name in label_maps.names():
+        if name == label_maps.IDENTITY:
+            continue
+        one = label_maps.load(name)
+        kept = found - set(one.drop)
+        if not one.unknown(found) and len({one.merge.get(x, x) for x in kept}) < len(
+            kept
+        ):
+            out.append(name)
+    return out
 
 
 def summed(

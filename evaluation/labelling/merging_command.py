@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from contracts.command import Command, cache_option, runs_option, several
-from contracts.errors import EmocacheError, listing
+from contracts.errors import CacheError, EmocacheError, listing
 from contracts.terminal import say, warn
 
 if TYPE_CHECKING:
@@ -41,11 +41,7 @@ def merging(chosen: Namespace) -> int:
     from evaluation.question import ask, choose_corpora
 
     if not (chosen.model and chosen.into):
-        msg = (
-            "merging needs --model NAME and --into MAP. See: python pipeline.py list "
-            "models, and python pipeline.py list labels"
-        )
-        raise EmocacheError(msg)
+        _refuse_missing(chosen)
     given = settings.parse(chosen.set or [])
     head = settings.heads([chosen.model], given, chosen.feature)[chosen.model]
     cache = Cache(chosen.cache)
@@ -66,6 +62,41 @@ def merging(chosen: Namespace) -> int:
     learnt, summed = ([pair[i] for pair in pairs] for i in (0, 1))
     say(text(learnt, summed))
     return 0
+
+
+def _refuse_missing(chosen: Namespace) -> NoReturn:
+    """Say which of head and label map was not given, and what there is to choose.
+
+    Raises:
+        EmocacheError: always
+    """
+    missing, see = [], []
+    if not chosen.model:
+        missing.append("--model NAME")
+        see.append("python pipeline.py list models")
+    if not chosen.into:
+        missing.append(f"--into MAP{_maps(chosen)}")
+        see.append("python pipeline.py list labels")
+    msg = f"merging needs {' and '.join(missing)}. See: {', and '.join(see)}"
+    raise EmocacheError(msg)
+
+
+def _maps(chosen: Namespace) -> str:
+    """Name the maps that merge labels of the corpora, where the cache tells which."""
+    from contracts.cache import Cache
+    from contracts.labels import labels_of
+    from evaluation.labelling.merging import maps_that_merge
+    from evaluation.question import choose_corpora
+
+    cache = Cache(chosen.cache)
+    try:
+        corpora = choose_corpora(cache, chosen.corpus)
+        maps = maps_that_merge(labels_of(cache.view(*corpora).manifest))
+    except CacheError:  # told once the map is given
+        return ""
+    if not maps:
+        return f" (no map merges labels of {listing(corpora)}: write one)"
+    return f" (of {listing(corpora)}: {listing(maps)})"
 
 
 def text(learnt: list, summed: list) -> str:  # type: ignore[type-arg]

@@ -108,10 +108,10 @@ def annotators_of(run: Run) -> tuple[Annotators | None, str]:
     Returns:
         the means, and ``""``; or None, and why they cannot be known
     """
-    votes = answers(run).votes
+    answered = answers(run)
+    votes, rows = answered.votes, run.predictions[answered.mask]
     if votes is None or not votes.any():
         return None, "the utterances have no votes"
-    rows = run.predictions[run.predictions["variant"] == ""]
     if ANNOTATORS not in rows:
         return None, (
             "votes are shares, and how many annotators there were is not known: it "
@@ -128,6 +128,6 @@ def annotators_of(run: Run) -> tuple[Annotators | None, str]:
             f"numbers of annotators ({ANNOTATORS}): a label map has dropped votes, "
             "annotators chose several classes, or their number is not known"
         )
-    who = rows["speaker"].to_numpy(object)[voted]
+    who = answered.speakers[voted]
     found = leave_one_out(np.round(made).astype(np.int64), who)
     return found, "" if found else "no utterance has two annotators"

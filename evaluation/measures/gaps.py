@@ -3,7 +3,8 @@
 Gaps are differences of UAR between groups: women and men, one corpus and another,
 normal and strong intensity. A UAR over other labels cannot be compared (RAVDESS has no
 strong neutral), so groups are scored on the labels that all of them have, and the
-others are named.
+others are named. Up to ``MOST_PAIRED`` groups are compared in pairs; of more, each is
+compared with all others together, or the pairs would be far more than anybody reads.
 
 All intervals are over speakers. Where the same speakers stand in both groups, they are
 drawn together, and the difference is a paired one; where nobody stands in both, each
@@ -11,7 +12,7 @@ group's speakers are drawn by themselves.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -33,6 +34,9 @@ from evaluation.statistics.uncertainty import (
 )
 
 COLUMNS = ("sex", "corpus", f"{TRAIT}intensity")  # asked of every run
+MOST_PAIRED = 6  # groups, of which there are 15 pairs
+MOST_VALUES = 12  # of a trait; more are a scale, of which values are no groups
+OTHERS = "all others"
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,13 @@ class Group:
         name: value of the column
         uar: over the labels that all groups have
         n: utterances of these labels
+        speakers: as ``few_speakers`` returns them
     """
 
     name: str
     uar: Interval
     n: int
+    speakers: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Gap:
 
     Attributes:
         first: name of a group
-        second: name of the other
+        second: name of the other, or ``OTHERS``
         difference: UAR of the first less that of the second
     """
 
@@ -75,7 +81,8 @@ class Gaps:
         left_out: labels that some group lacks
         n_unknown: utterances that are in no group
         groups: in the order of their names
-        gaps: each pair of groups
+        gaps: each pair of groups, or each group and all others
+        note: why there are no groups; else empty
     """
 
     column: str
@@ -84,6 +91,7 @@ class Gaps:
     n_unknown: int
     groups: tuple[Group, ...]
     gaps: tuple[Gap, ...]
+    note: str = ""
 
 
 def _counts(rows: pd.DataFrame, n_labels: int) -> tuple[list[str], Counts]:
@@ -98,6 +106,24 @@ def uar_over_speakers(rows: pd.DataFrame, n_labels: int) -> Interval:
     return interval(counts, speakers=names)
 
 
+def few_speakers(rows: pd.DataFrame, n_labels: int) -> tuple[tuple[str, float], ...]:
+    """Return each speaker's UAR, over the labels they have, where there are few.
+
+    Args:
+        rows: as ``answered`` returns them
+        n_labels: length of the label list
+
+    Returns:
+        speakers in order; empty where there are ``MIN_SPEAKERS`` or more, whom an
+        interval speaks of. Of utterances of unknown speakers nothing is in it
+    """
+    names, counts = _counts(rows, n_labels)
+    if len({*names} - {""}) >= MIN_SPEAKERS:
+        return ()
+    each = zip(names, uar_of(counts).tolist(), strict=True)
+    return tuple((name, value) for name, value in each if name)
+
+
 def gaps(run: Run, column: str) -> Gaps | None:
     """Compare groups of test utterances.
 
@@ -106,11 +132,44 @@ def gaps(run: Run, column: str) -> Gaps | None:
         column: of the prediction rows: ``sex``, ``corpus``, ``trait:intensity``
 
     Returns:
-        groups and differences; None where there are not two groups, or no label that
-        all of them have
+        groups and differences, or a note where a trait has too many values; None where
+        there are not two groups, or no label that all of them have
 
     Raises:
         RunError: if prediction rows have no such column
+    """
+    rows = _rows(run, column)
+    value = rows[column].astype("str").where(rows[column].notna(), "")
+    known = rows.assign(group=value)[value != ""]
+    if column.startswith(TRAIT) and (n := known["group"].nunique()) > MOST_VALUES:
+        return _too_many(column, n, len(rows) - len(known))
+    parts = {str(g): part for g, part in known.groupby("group")}
+    has = [set(part["truth"]) for part in parts.values()]
+    shared = sorted(set.intersection(*has)) if has else []
+    if len(parts) < 2 or not shared:
+        return None
+    lost = sorted(set.union(*has) - set(shared))
+    parts = {g: part[part["truth"].isin(shared)] for g, part in parts.items()}
+    k = len(run.classes)
+    groups = [
+        Group(g, uar_over_speakers(p, k), len(p), few_speakers(p, k))
+        for g, p in parts.items()
+    ]
+    return Gaps(
+        column,
+        tuple(run.classes[i] for i in shared),
+        tuple(run.classes[i] for i in lost),
+        len(rows) - len(known),
+        tuple(groups),
+        tuple(_compared(parts, k)),
+    )
+
+
+def _rows(run: Run, column: str) -> pd.DataFrame:
+    """Return the prediction rows that are asked, but for variants.
+
+    Raises:
+        RunError: if they have no such column
     """
     rows = answered(run)
     if column not in rows:
@@ -120,30 +179,28 @@ def gaps(run: Run, column: str) -> Gaps | None:
             f"one of {listing(has, 20)}"
         )
         raise RunError(msg)
-    rows = rows[rows["variant"] == ""]
-    value = rows[column].astype("str").where(rows[column].notna(), "")
-    known = rows.assign(group=value)[value != ""]
-    parts = {str(g): part for g, part in known.groupby("group")}
-    has = [set(part["truth"]) for part in parts.values()]
-    shared = sorted(set.intersection(*has)) if has else []
-    if len(parts) < 2 or not shared:
-        return None
-    lost = sorted(set.union(*has) - set(shared))
-    parts = {g: part[part["truth"].isin(shared)] for g, part in parts.items()}
-    k = len(run.classes)
-    groups = [Group(g, uar_over_speakers(p, k), len(p)) for g, p in parts.items()]
-    pairs = [
-        Gap(a, b, difference_between(parts[a], parts[b], k))
-        for a, b in combinations(parts, 2)
-    ]
-    return Gaps(
-        column,
-        tuple(run.classes[i] for i in shared),
-        tuple(run.classes[i] for i in lost),
-        len(rows) - len(known),
-        tuple(groups),
-        tuple(pairs),
+    return rows[rows["variant"] == ""]
+
+
+def _too_many(column: str, n: int, n_unknown: int) -> Gaps:
+    name = column.removeprefix(TRAIT)
+    note = (
+        f"{name} has {n:,} values, more than {MOST_VALUES}: bin it in the column "
+        f"{column} of the manifest"
     )
+    return Gaps(column, (), (), n_unknown, (), (), note)
+
+
+def _compared(parts: Mapping[str, pd.DataFrame], n_labels: int) -> Iterator[Gap]:
+    """Compare groups in pairs; where they are many, each with all others."""
+    if len(parts) <= MOST_PAIRED:
+        for a, b in combinations(parts, 2):
+            yield Gap(a, b, difference_between(parts[a], parts[b], n_labels))
+        return
+    whole = pd.concat(parts.values())
+    for name, part in parts.items():
+        others = whole[whole["group"] != name]
+        yield Gap(name, OTHERS, difference_between(part, others, n_labels))
 
 
 def all_gaps(run: Run, columns: Sequence[str] = COLUMNS) -> list[Gaps]:
@@ -174,8 +231,8 @@ def _apart(first: Counts, second: Counts) -> Interval:
         why = f"{least} speakers in one group, fewer than {MIN_SPEAKERS}: no interval"
         return Interval(value, math.nan, math.nan, n, why)
     draws: list[NDArray[np.float64]] = [
-        uar_of(resampled(each[None], each)[0])
-        for each in (first.astype(float), second.astype(float))
+        uar_of(resampled(each[None].astype(float), stream)[0])
+        for stream, each in enumerate((first, second))
     ]
     low, high = limits(draws[0] - draws[1], least).tolist()
     return Interval(value, low, high, n)

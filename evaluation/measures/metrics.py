@@ -99,6 +99,7 @@ class Answers:
         speakers: ``(utterance,)``, ``""`` for unknown
         votes: annotators' shares ``(utterance, class)``, rows of zeros where an
             utterance has none; None where the run knows of no votes
+        mask: which prediction rows of the run these are ``(row,)``
     """
 
     labels: tuple[str, ...]
@@ -106,6 +107,7 @@ class Answers:
     probabilities: NDArray[np.float64]
     speakers: NDArray[np.object_]
     votes: NDArray[np.float64] | None
+    mask: NDArray[np.bool_]
 
 
 def answers(run: Run) -> Answers:
@@ -125,6 +127,7 @@ def answers(run: Run) -> Answers:
         run.probabilities[chosen],
         rows["speaker"].to_numpy(object),
         None if shares is None else shares.to_numpy(np.float64),
+        chosen,
     )
 
 

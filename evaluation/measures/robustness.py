@@ -16,7 +16,11 @@ import pandas as pd
 
 from contracts import plugins, variant
 from contracts.run import Run
-from evaluation.measures.gaps import difference_between, uar_over_speakers
+from evaluation.measures.gaps import (
+    difference_between,
+    few_speakers,
+    uar_over_speakers,
+)
 from evaluation.measures.metrics import answered
 from evaluation.statistics.uncertainty import Interval
 
@@ -36,6 +40,7 @@ class Degraded:
         clean: on the same utterances as they were
         change: degraded less clean
         n: degraded utterances
+        speakers: UAR on the degraded utterances, as ``few_speakers`` returns it
     """
 
     name: str
@@ -46,6 +51,7 @@ class Degraded:
     clean: Interval
     change: Interval
     n: int
+    speakers: tuple[tuple[str, float], ...] = ()
 
 
 def robustness(run: Run) -> list[Degraded]:
@@ -106,7 +112,12 @@ def _through_unchanged(own: list[Degraded]) -> list[Degraded]:
     last = before[-1]
     none = replace(last.change, value=0.0, low=0.0, high=0.0)
     as_it_was = replace(
-        last, name="as it was", level=level, uar=last.clean, change=none
+        last,
+        name="as it was",
+        level=level,
+        uar=last.clean,
+        change=none,
+        speakers=(),  # those of the last variant
     )
     return [*before, as_it_was, *after]
 
@@ -132,7 +143,9 @@ def _degraded(
     level, unit = _level(parameter)
     worse, before = (uar_over_speakers(part, n_labels) for part in (rows, clean))
     change = difference_between(rows, clean, n_labels)
-    return Degraded(name, kind, level, unit, worse, before, change, len(rows))
+    sure = worse, before, change
+    few = few_speakers(rows, n_labels)
+    return Degraded(name, kind, level, unit, *sure, len(rows), few)
 
 
 def _level(parameter: str) -> tuple[float, str]:

@@ -224,6 +224,6 @@ def _voted(run: Run) -> _Voted | None:
     voted = shares.sum(axis=1) > 0
     limits = run.thresholds
     if limits is not None:
-        limits = limits[(run.predictions["variant"] == "").to_numpy()][voted]
+        limits = limits[rows.mask][voted]
     told = shares[voted], rows.probabilities[voted], rows.speakers[voted]
     return _Voted(*told, limits)

@@ -7,6 +7,7 @@ import numpy as np
 
 from contracts.errors import listing
 from contracts.terminal import count, table
+from evaluation.statistics._power import unseen
 from evaluation.statistics.confusions import score_of
 from evaluation.statistics.paired import UNKNOWN, Comparison
 from evaluation.statistics.systems import System
@@ -84,13 +85,7 @@ def p_text(value: float) -> str:
 def notes(pair: Comparison) -> list[str]:
     """Say what else belongs to one pair: power, resamples, McNemar."""
     if math.isnan(pair.visible):
-        possible = pair.test.smallest * pair.family <= pair.alpha
-        seen = (
-            "every speaker tells the same difference: what could have been seen is "
-            "not known"
-            if possible
-            else "no difference, however large, could have been seen here"
-        )
+        seen = unseen(pair.test.smallest * pair.family <= pair.alpha)
     else:
         seen = (
             "smallest true difference seen with 80 % power here: "
@@ -100,7 +95,7 @@ def notes(pair: Comparison) -> list[str]:
     out = [seen, *([pair.interval.note] if pair.interval.note else [])]
     out.append(
         f"ignores speakers and decides nothing: McNemar's p {p_text(told.p)} "
-        f"({told.only_first} utterances right by the first only, {told.only_second} by "
-        "the second only)"
+        f"({told.only_first} utterances right by {pair.first} only, "
+        f"{told.only_second} by {pair.second} only)"
     )
     return out

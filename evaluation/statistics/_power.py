@@ -9,6 +9,7 @@ the largest of these at or below alpha takes alpha's place.
 """
 
 import math
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -62,12 +63,28 @@ def _shift(n: int, alpha: float, power: float) -> float:
 
 
 def shares(first: Values, second: Values, metric: str) -> Values:
-    """Return what each speaker adds to a difference that is no sum: jackknife.
+    """Return what each speaker adds to a difference of labels that is no sum.
 
     Args:
         first: counts ``(speaker, truth, guess)``, mean over seeds
         second: the same of the other system, on the same utterances
         metric: ``f1``, say
+
+    Returns:
+        as ``jackknifed`` does
+    """
+    return jackknifed(first, second, lambda counts: score_of(counts, metric))
+
+
+def jackknifed(
+    first: Values, second: Values, scored: Callable[[Values], Values]
+) -> Values:
+    """Return what each speaker adds to a difference that is no sum: jackknife.
+
+    Args:
+        first: what scores are made of ``(speaker, ...)``, mean over seeds
+        second: the same of the other system, on the same utterances
+        scored: makes scores of sums over speakers ``(..., ...)``
 
     Returns:
         pseudo-values over their number ``(speaker,)``; their standard error is that of
@@ -76,6 +93,20 @@ def shares(first: Values, second: Values, metric: str) -> Values:
     """
     n = len(first)
     totals = np.stack([first.sum(axis=0), second.sum(axis=0)])
-    whole = score_of(totals, metric)
-    without = score_of(totals[:, None] - np.stack([first, second]), metric)
+    whole = scored(totals)
+    without = scored(totals[:, None] - np.stack([first, second]))
     return np.asarray((whole[0] - whole[1]) - (n - 1) / n * (without[0] - without[1]))
+
+
+def unseen(possible: bool) -> str:
+    """Say why it is not known which difference would have been seen.
+
+    Args:
+        possible: whether this many speakers can give a p small enough
+    """
+    if possible:
+        return (
+            "every speaker tells the same difference: what could have been seen is "
+            "not known"
+        )
+    return "no difference, however large, could have been seen here"

@@ -7,6 +7,7 @@ from contracts.errors import listing
 from contracts.manifest import TRAIT
 from contracts.terminal import count, table
 from evaluation.statistics._paired_text import p_text
+from evaluation.statistics._power import unseen
 from evaluation.statistics.paired import UNKNOWN
 from evaluation.statistics.paired_traits import TraitComparison
 from evaluation.statistics.trait_systems import TraitSystem
@@ -24,28 +25,54 @@ def systems_text(systems: Sequence[TraitSystem]) -> str:
             for seed, guess in zip(system.seeds, guesses, strict=True):
                 one = trait_scores(trait, truth[TRAIT + trait], guess, who)
                 sure = _ends(one.interval.low, one.interval.high, "")
-                told = [f"{one.concordance:.3f}", sure or one.interval.note]
-                last = [f"{one.spearman:.3f}", one.n]
+                told = [_number(one.concordance), sure or one.interval.note]
+                last = [_number(one.spearman), one.n]
                 rows.append([system.name, trait, seed, *told, *last])
     heads = ["system", "trait", "seed", "concordance", "95 % interval", "Spearman", "n"]
     return table(heads, rows)
 
 
 def sentence(pair: TraitComparison) -> str:
-    """Say what one pair and trait come to."""
+    """Say what one pair and trait come to, and on how many utterances."""
     one = pair.interval
     ends = _ends(one.low, one.high, "+")
+    scores = " against ".join(map(_number, pair.scores))
     why = f", since {pair.why}" if pair.verdict == UNKNOWN else ""
-    holm = ""
-    if pair.family > 1:
-        holm = f"Holm over {pair.family}: {p_text(pair.p_holm)}; "
-    how = f"{pair.test.n_draws:,} drawn" if pair.test.n_draws else "all counted"
     return (
         f"{pair.first} against {pair.second}, {pair.trait}: concordance "
-        f"{one.value:+.3f}{f' {ends}' if ends else ''}, p {p_text(pair.test.p)} "
-        f"({holm}swaps of {count(one.n_speakers, 'speaker')}, {how}, smallest p "
-        f"{p_text(pair.test.smallest)}): {pair.verdict}{why}"
+        f"{_number(one.value, '+')}{f' {ends}' if ends else ''} ({scores}, over "
+        f"{pair.n_utterances:,} of {count(pair.n_annotated, 'annotated utterance')} "
+        f"that both predicted){_tested(pair)}: {pair.verdict}{why}"
     )
+
+
+def _tested(pair: TraitComparison) -> str:
+    """Say what swaps of speakers gave; nothing where nothing was tested."""
+    test = pair.test
+    if math.isnan(test.p):
+        return ""
+    holm = (
+        f"Holm over {pair.family}: {p_text(pair.p_holm)}; " if pair.family > 1 else ""
+    )
+    how = f"{test.n_draws:,} drawn" if test.n_draws else "all counted"
+    speakers = count(pair.interval.n_speakers, "speaker")
+    return (
+        f", p {p_text(test.p)} ({holm}swaps of {speakers}, {how}, smallest p "
+        f"{p_text(test.smallest)})"
+    )
+
+
+def notes(pair: TraitComparison) -> list[str]:
+    """Say what else belongs to one pair and trait: power, and why no interval."""
+    out = []
+    if not math.isnan(pair.visible):
+        out.append(
+            "smallest true difference seen with 80 % power here: "
+            f"{_number(pair.visible)}"
+        )
+    elif not math.isnan(pair.test.p):
+        out.append(unseen(pair.test.smallest * pair.family <= pair.alpha))
+    return out + ([pair.interval.note] if pair.interval.note else [])
 
 
 def title(systems: Sequence[TraitSystem]) -> str:
@@ -61,6 +88,11 @@ def title(systems: Sequence[TraitSystem]) -> str:
     ]
     more = f"\nnot compared, not predicted by all: {listing(alone)}" if alone else ""
     return f"traits, by Lin's concordance: {size}{more}"
+
+
+def _number(value: float, sign: str = "") -> str:
+    """Write a coefficient; a dash where there is none."""
+    return "–" if math.isnan(value) else f"{value:{sign}.3f}"
 
 
 def _ends(low: float, high: float, sign: str) -> str:

@@ -12,7 +12,7 @@ from contracts.terminal import count, say
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from jsonargparse import ArgumentParser
 
@@ -127,13 +127,18 @@ def _told(systems: Sequence[System], lost: Sequence[int]) -> list[str]:
         for s, n in zip(systems, lost, strict=True)
         if n
     ]
-    plans = list(dict.fromkeys(str(s.facts.get("protocol")) for s in systems))
-    if len(plans) > 1:
-        out.append(
-            f"unlike protocols ({listing(plans)}): a difference may be theirs, not "
-            "the heads'"
-        )
-    return out
+    return out + _unlike_protocols([s.facts for s in systems])
+
+
+def _unlike_protocols(facts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say, of systems that were not tested under one protocol, that they were not."""
+    plans = list(dict.fromkeys(str(one.get("protocol")) for one in facts))
+    if len(plans) < 2:
+        return []
+    return [
+        f"unlike protocols ({listing(plans)}): a difference may be theirs, not the "
+        "heads'"
+    ]
 
 
 def _of_traits(found: Sequence[Sequence[Run]], metric: str | None) -> bool:
@@ -170,22 +175,33 @@ def _compare_traits(found: Sequence[Sequence[Run]], chosen: Namespace) -> int:
     if chosen.common:
         msg = "--common is for labels: traits are compared on the same utterances only"
         raise EmocacheError(msg)
-    names = names_apart([told_of(one) for one in found])
+    facts = [told_of(one) for one in found]
+    names = names_apart(facts)
     systems = [
         replace(trait_system(one), name=name)
         for one, name in zip(found, names, strict=True)
     ]
     pairs = compare_traits(systems, chosen.all_pairs)
     if chosen.json:
-        told = {"pairs": [without_nan(asdict(pair)) for pair in pairs]}
+        told = {
+            "systems": [
+                {"name": s.name, **one, "traits": list(s.guesses)}
+                for s, one in zip(systems, facts, strict=True)
+            ],
+            "pairs": [without_nan(asdict(pair)) for pair in pairs],
+        }
         say(json.dumps(told, indent=1, ensure_ascii=False))
         return 0
     say(text.title(systems))
     say(text.systems_text(systems))
     for line in (f"{s.name}: {w}" for s in systems for w in s.warnings):
         say(line)
+    for line in _unlike_protocols(facts):
+        say(line)
     for pair in pairs:
         say("\n" + text.sentence(pair))
+        for note in text.notes(pair):
+            say(f"  {note}")
     return 0
 
 

@@ -51,7 +51,8 @@ def placed(
         counts of everyone, zeros of whom ``names`` does not hold
     """
     out = np.zeros((len(everyone), *counts.shape[1:]))
-    out[[list(everyone).index(name) for name in names]] = counts
+    place = {name: i for i, name in enumerate(everyone)}
+    out[[place[name] for name in names]] = counts
     return out
 
 

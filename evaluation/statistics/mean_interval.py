@@ -13,13 +13,8 @@ from numpy.typing import NDArray
 from contracts.run import Run
 from contracts.terminal import count
 from evaluation.measures.metrics import answers, top_k
-from evaluation.statistics.uncertainty import (
-    MIN_SPEAKERS,
-    Interval,
-    limits,
-    nobody_drawn,
-    speaker_weights,
-)
+from evaluation.statistics._bootstrap import drawn_sums, limits
+from evaluation.statistics.uncertainty import MIN_SPEAKERS, Interval, nobody_drawn
 
 Values = NDArray[np.float64]
 
@@ -49,8 +44,7 @@ def speaker_sums(
     names, who = np.unique(speakers.astype(str), return_inverse=True)
     sums = np.zeros((len(names), values.shape[1]))
     np.add.at(sums, who, values)
-    weights = speaker_weights(len(names), sums).astype(np.float64)
-    return sums.sum(axis=0), weights @ sums, len(names)
+    return sums.sum(axis=0), drawn_sums(sums), len(names)
 
 
 def mean_interval(values: Values, speakers: NDArray[np.object_]) -> Interval:

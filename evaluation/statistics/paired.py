@@ -136,7 +136,7 @@ def compare(
     if not all_pairs:
         pairs = [pair for pair in pairs if pair[1] == 0]
     size = len(pairs) if family is None else family
-    level = _Level(alpha, size, metric, np.sum(means, axis=0))
+    level = _Level(alpha, size, metric)
     tests = [SwapTest(1.0, 1.0, 0)] * len(pairs)
     if not systems[0].n_unknown:
         tests = swap_tests(means, pairs, metric, level.n_pairs)
@@ -159,7 +159,6 @@ class _Level:
     alpha: float
     n_pairs: int
     metric: str
-    seeded_by: Values  # what resamples are seeded from
 
 
 def _judge(
@@ -172,7 +171,7 @@ def _judge(
     """Put together what is known of one pair; counts are means over seeds."""
     first, second = pair
     names = sorted(set(first.speakers.tolist()))
-    apart = difference(*counts, level.metric, names, level.seeded_by)
+    apart = difference(*counts, level.metric, names)
     each = (shares if level.metric == "f1" else parts)(*counts, level.metric)
     visible = visible_difference(each, level.alpha / level.n_pairs)
     verdict, why = UNKNOWN, ""

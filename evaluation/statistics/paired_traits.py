@@ -2,10 +2,11 @@
 
 What ``paired`` does for labels, for Lin's concordance of each trait: swaps of speakers
 give p, the bootstrap over speakers the interval of the difference, and Holm's method
-corrects for all pairs and traits that are asked together. Concordance is a function of
-sums over utterances (their number, both values, their squares and their product), so
-speakers are swapped and drawn by their sums. Sums are means over seeds. All swaps are
-gone through for up to ``EXACT_TABLES`` speakers, beyond that they are drawn.
+corrects for all pairs and traits that are asked together, but for those where a
+concordance does not exist: nothing is tested there. A pair is compared on the annotated
+utterances that both of it predicted, and how many these are is said. All swaps are gone
+through for up to ``EXACT_TABLES`` speakers, beyond that they are drawn. What could have
+been seen at all is told by ``_power``, from the jackknife over speakers.
 """
 
 import math
@@ -17,15 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import RunError, listing
-from contracts.manifest import TRAIT
 from contracts.terminal import count
-from evaluation.statistics._bootstrap import drawn_by, limits, speaker_weights
+from evaluation.statistics._bootstrap import drawn_by, drawn_sums, limits
 from evaluation.statistics._permutation import (
     EXACT_TABLES,
     SwapTest,
     draws_for,
     smallest_p,
 )
+from evaluation.statistics._power import jackknifed, visible_difference
+from evaluation.statistics._trait_sums import TraitSums, concordance_of, read_sums
 from evaluation.statistics.mean_interval import no_interval
 from evaluation.statistics.paired import ALPHA, BETTER, UNKNOWN, WORSE, holm
 from evaluation.statistics.trait_systems import TraitSystem, Values, refuse_unlike
@@ -44,10 +46,14 @@ class TraitComparison:
         trait: its name
         scores: concordance of both
         interval: first less second
-        test: by swaps of speakers
+        test: by swaps of speakers; NaN where a concordance does not exist
         p_holm: ``test.p``, corrected for the family
         family: how many pairs and traits are judged together
-        n_utterances: those whose trait is known
+        alpha: how often a family without any difference may give a verdict
+        visible: smallest true difference that would be found with 80 % power in a
+            family of this size; NaN if none would
+        n_utterances: annotated ones that both predicted, in every seed
+        n_annotated: those whose trait is annotated
         verdict: ``better``, ``worse`` or ``cannot tell``, said of the first
         why: why it cannot be told; else empty
     """
@@ -60,7 +66,10 @@ class TraitComparison:
     test: SwapTest
     p_holm: float
     family: int
+    alpha: float
+    visible: float
     n_utterances: int
+    n_annotated: int
     verdict: str
     why: str
 
@@ -93,83 +102,43 @@ def compare_traits(
         raise RunError(msg)
     for other in systems[1:]:
         refuse_unlike(first.rows, other.rows, traits, (first.name, other.name))
-    pairs = [(b, a) for a, b in combinations(range(len(systems)), 2)]
-    pairs = [pair for pair in pairs if all_pairs or pair[1] == 0]
-    asked = [(trait, a, b) for trait in traits for a, b in pairs]
-    read = {trait: _read(systems, trait) for trait in traits}
-    tests = [_swap_test(read[t], a, b, len(asked)) for t, a, b in asked]
-    level = alpha, len(asked)
-    corrected = holm([test.p for test in tests])
+    pairs = [(systems[b], systems[a]) for a, b in combinations(range(len(systems)), 2)]
+    pairs = [pair for pair in pairs if all_pairs or pair[1] is first]
+    asked = [(pair, read_sums(pair, trait)) for trait in traits for pair in pairs]
+    exists = [told.exists for _, told in asked]
+    level = _Level(alpha, sum(exists))
+    tests = [_swap_test(told, level.family) for _, told in asked]
+    known = [test.p for test, there in zip(tests, exists, strict=True) if there]
+    corrected = np.full(len(asked), np.nan)
+    corrected[exists] = holm(known)
     return [
-        _judge((systems[a].name, systems[b].name), read[t].of(a, b), test, p, *level)
-        for (t, a, b), test, p in zip(asked, tests, corrected, strict=True)
+        _judge((pair[0].name, pair[1].name), told, test, p, level)
+        for (pair, told), test, p in zip(asked, tests, corrected.tolist(), strict=True)
     ]
 
 
 @dataclass(frozen=True)
-class _Told:
-    """A trait where it is annotated and every system predicted it.
+class _Level:
+    """What a whole family is judged by."""
 
-    Attributes:
-        trait: its name
-        speakers: ``(utterance,)``
-        sums: what concordance is made of ``(system, speaker, quantity)``
-    """
-
-    trait: str
-    speakers: NDArray[np.object_]
-    sums: Values
-
-    def of(self, *systems: int) -> "_Told":
-        """Return the same of some systems."""
-        return _Told(self.trait, self.speakers, self.sums[list(systems)])
+    alpha: float
+    family: int
 
 
-def _read(systems: Sequence[TraitSystem], trait: str) -> _Told:
-    rows = systems[0].rows
-    there = rows[TRAIT + trait].notna().to_numpy()
-    for system in systems:
-        there = there & np.isfinite(system.guesses[trait]).all(axis=0)
-    truth = rows[TRAIT + trait].to_numpy(np.float64)[there]
-    middle = truth.mean() if len(truth) else 0.0  # squares of large values lose digits
-    speakers = rows["speaker"].to_numpy(object)[there]
-    names, who = np.unique(speakers.astype(str), return_inverse=True)
-    x = truth - middle
-    sums = np.zeros((len(systems), len(names), 6))
-    for own, system in zip(sums, systems, strict=True):
-        y = system.guesses[trait][:, there] - middle
-        parts = [np.ones(len(x)), x, y.mean(0), x * x, (y * y).mean(0), x * y.mean(0)]
-        np.add.at(own, who, np.column_stack(parts))
-    return _Told(trait, speakers, sums)
-
-
-def concordance_of(sums: Values) -> Values:
-    """Return Lin's concordance of sums ``(..., quantity)``, NaN where there is none.
-
-    Args:
-        sums: number, values, predictions, squares of each, and products
-    """
-    n = np.maximum(sums[..., 0], 1)
-    x, y, xx, yy, xy = (sums[..., i] / n for i in range(1, 6))
-    below = xx - x**2 + yy - y**2 + (x - y) ** 2
-    out = np.full(below.shape, np.nan)
-    np.divide(2 * (xy - x * y), below, out=out, where=below > 1e-12)
-    return out
-
-
-def _swap_test(told: _Told, a: int, b: int, family: int) -> SwapTest:
+def _swap_test(told: TraitSums, family: int) -> SwapTest:
     """Test a difference by swapping the sums ``(speaker, quantity)`` of speakers.
 
-    Where a speaker is not known, swaps tell nothing: p is 1.
+    Where a speaker is not known, swaps tell nothing: p is 1. Where a concordance does
+    not exist, nothing is swapped: p is NaN.
     """
-    if (told.speakers == "").any():
+    if not told.exists:
+        return SwapTest(math.nan, math.nan, 0)
+    if told.n_unknown:
         return SwapTest(1.0, 1.0, 0)
-    first, second = told.sums[a], told.sums[b]
+    first, second = told.sums
     n, apart = len(first), second - first
     whole, other = first.sum(axis=0), second.sum(axis=0)
     observed = abs(float(concordance_of(whole) - concordance_of(other)))
-    if math.isnan(observed):
-        return SwapTest(1.0, smallest_p(n), 0)
     far = total = 0
     for swaps in _swaps(n, first + second, family):
         moved = swaps.astype(np.float64) @ apart
@@ -193,48 +162,67 @@ def _swaps(n: int, seeded_by: Values, family: int) -> Iterator[NDArray[np.intege
 
 def _judge(
     names: tuple[str, str],
-    told: _Told,
+    told: TraitSums,
     test: SwapTest,
     p_holm: float,
-    alpha: float,
-    family: int,
+    level: _Level,
 ) -> TraitComparison:
     """Put together what is known of one pair and trait."""
-    one, two = concordance_of(told.sums.sum(axis=1)).tolist()
-    verdict, why, n = UNKNOWN, "", told.sums.shape[1]
-    if p_holm <= alpha:
+    one, two = told.scores.tolist()
+    verdict = UNKNOWN
+    if p_holm <= level.alpha:
         verdict = BETTER if one > two else WORSE
-    elif math.isnan(one - two):
-        why = "the concordance of one of them does not exist"
-    elif unknown := int((told.speakers == "").sum()):
-        why = f"no speaker is known of {count(unknown, 'utterance')}"
-    elif test.smallest * family > alpha:
-        why = (
-            f"with {count(n, 'speaker')} and {count(family, 'comparison')} the "
-            f"smallest p that any difference can give is above {alpha:g}"
-        )
-    else:
-        why = f"{'p by Holm' if family > 1 else 'p'} is above {alpha:g}"
     return TraitComparison(
         *names,
-        told.trait,
-        (one, two),
-        _difference(told, one - two),
-        test,
-        p_holm,
-        family,
-        len(told.speakers),
-        verdict,
-        why,
+        trait=told.trait,
+        scores=(one, two),
+        interval=_difference(told, one - two),
+        test=test,
+        p_holm=p_holm,
+        family=level.family,
+        alpha=level.alpha,
+        visible=_visible(told, level),
+        n_utterances=len(told.speakers),
+        n_annotated=told.n_annotated,
+        verdict=verdict,
+        why=_why(names, told, test, level) if verdict == UNKNOWN else "",
     )
 
 
-def _difference(told: _Told, value: float) -> Interval:
+def _why(names: tuple[str, str], told: TraitSums, test: SwapTest, level: _Level) -> str:
+    """Say why one pair and trait cannot be told."""
+    n, family = told.sums.shape[1], level.family
+    if without := [
+        name for name, v in zip(names, told.scores, strict=True) if np.isnan(v)
+    ]:
+        return (
+            f"the concordance of {' and of '.join(without)} does not exist there: "
+            "nothing was tested, and the family is without it"
+        )
+    if told.n_unknown:
+        return f"no speaker is known of {count(told.n_unknown, 'utterance')}"
+    if test.smallest * family > level.alpha:
+        return (
+            f"with {count(n, 'speaker')} and {count(family, 'comparison')} the "
+            f"smallest p that any difference can give is above {level.alpha:g}"
+        )
+    return f"{'p by Holm' if family > 1 else 'p'} is above {level.alpha:g}"
+
+
+def _visible(told: TraitSums, level: _Level) -> float:
+    """Return the smallest difference seen with 80 % power; NaN if none would be."""
+    if told.n_unknown or not told.exists:
+        return math.nan
+    first, second = told.sums
+    each = jackknifed(first, second, concordance_of)
+    return visible_difference(each, level.alpha / level.family)
+
+
+def _difference(told: TraitSums, value: float) -> Interval:
     """Return the difference of two systems with its interval over speakers."""
     n, why = told.sums.shape[1], no_interval(told.speakers)
     if why or math.isnan(value):
         return Interval(value, math.nan, math.nan, n, why)
-    weights = speaker_weights(n, told.sums.sum(axis=0)).astype(np.float64)
-    one, two = concordance_of(weights @ told.sums)
+    one, two = concordance_of(drawn_sums(told.sums))
     low, high = limits(one - two, n).tolist()
     return Interval(value, low, high, n)

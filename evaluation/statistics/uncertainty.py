@@ -5,8 +5,8 @@ Utterances of one speaker are alike, so the speaker is what is drawn again, as
 left out of its UAR and F1, and the resample out of that label's recall; the note counts
 such resamples. Below ``MIN_SPEAKERS`` there is no interval: each speaker is shown
 instead (``per_speaker``). Nor is there one where the speaker of any utterance is not
-known: ``""`` is nobody, and is never drawn. Everything drawn is seeded from the counts
-themselves, so equal predictions have equal intervals.
+known: ``""`` is nobody, and is never drawn. As many speakers are always drawn alike, so
+equal predictions have equal intervals.
 """
 
 import math
@@ -19,12 +19,7 @@ from numpy.typing import NDArray
 from contracts.errors import listing
 from contracts.run import Run
 from contracts.terminal import count
-from evaluation.statistics._bootstrap import (
-    drawn_by,
-    limits,
-    resampled,
-    speaker_weights,
-)
+from evaluation.statistics._bootstrap import drawn_by, limits, resampled
 from evaluation.statistics.confusions import (
     METRICS,
     Values,
@@ -47,7 +42,6 @@ __all__ = [
     "nobody_drawn",
     "per_speaker",
     "speaker_confusions",
-    "speaker_weights",
     "uar_of",
 ]
 
@@ -140,7 +134,7 @@ def _intervals(told: _Counts, metrics: Sequence[str]) -> dict[str, Interval]:
             metric: Interval(value, math.nan, math.nan, n, why)
             for metric, value in zip(metrics, values, strict=True)
         }
-    drawn = resampled(told.counts, told.counts)
+    drawn = resampled(told.counts)
     lacking = _lacking(drawn[0], whole[0])
     out = {}
     for metric, value in zip(metrics, values, strict=True):
@@ -155,7 +149,6 @@ def difference(
     second: Values,
     metric: str,
     speakers: Sequence[str] | None = None,
-    seeded_by: Values | None = None,
 ) -> Interval:
     """Return how much better the first of two systems is, with its interval.
 
@@ -164,8 +157,6 @@ def difference(
         second: the same of the other system, on the same utterances
         metric: ``uar``, ``war`` or ``f1``
         speakers: as for ``interval``
-        seeded_by: pairs with equal ones are resampled in the same way; None: the sum
-            of both
     """
     both = np.stack([first, second])
     told = _counts(both, speakers)
@@ -174,7 +165,7 @@ def difference(
     unknown = sum(of_nobody(told.speakers, each) for each in both)
     if why := _no_interval(replace(told, n_unknown=unknown)):
         return Interval(one - two, math.nan, math.nan, n, why)
-    drawn = resampled(both, first + second if seeded_by is None else seeded_by)
+    drawn = resampled(both)
     scores = _score(drawn, whole[:, None], labels, metric)
     low, high = limits(scores[0] - scores[1], n).tolist()
     note = _note(metric, _lacking(drawn[0], whole[0]), labels)

@@ -13,20 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from contracts import labels as label_maps
 from contracts.cache import Cache
 from contracts.errors import CacheError, RunError, listing
 from contracts.labels import LabelMap
-from contracts.run import Run
+from contracts.run import PREDICTED, Run
 from contracts.view import View
 from evaluation._derived import keep, test_facts, view_facts
-from evaluation.labelling.choice import choose_labels
-from evaluation.labelling.merging import narrowed, summed
+from evaluation.labelling.merging import summed
 from evaluation.prediction_rows import prediction_rows
 from evaluation.settings import head_class
-from evaluation.statistics.systems import but_for_the_seed
+from evaluation.statistics.systems import but_for_the_seed, says_labels
+from evaluation.statistics.trait_systems import traits_said
 from evaluation.tempering import tempered
+from evaluation.transfer._askable import annotated, annotated_traits, sayable
 from evaluation.transfer._strangers import strangers, trained_speakers
 
 KIND = "elsewhere"
@@ -58,26 +59,44 @@ def evaluate(
 
     Raises:
         RunError: if a test speaker or waveform was trained on, the run has no such
-            fold, or its label map has changed
+            fold, its label map has changed, or it says traits alone and the corpora
+            have none of them annotated
         ManifestError: if the label map does not know a label
         CacheError: if the cache lacks a corpus or a feature
     """
     folds = _folds(run, fold)
     whole = cache.view(*corpora)
     view, refused = strangers(run, folds, cache, whole, drop_duplicates)
-    chosen = narrowed(_labels(run, view, labels), run.classes)
-    mapped, unsaid = _sayable(run, view, chosen, labels)
+    to_ask = sayable if says_labels(run) else annotated
+    chosen, mapped, unsaid = to_ask(run, view, labels)
     view = pinned(mapped, run)
-    each = [head.predict_proba(view) for head in heads(run, folds)]
-    told = summed(chosen, run.classes, np.mean(each, axis=0))
+    rows = _rows(run, heads(run, folds), view, chosen)
     facts = _facts(run, folds, cache, view, chosen)
     own = {
         "labels": chosen.counts(whole.manifest),
         "refused": [list(x) for x in [*refused, *unsaid]],
     }
     settings = _settings(run, view, facts) | own
-    rows = prediction_rows(view, told, 0)
     return keep(runs, settings, [(test_facts(view, "all of it"), rows)])
+
+
+def _rows(
+    run: Run, fitted: Sequence[Any], view: View, chosen: LabelMap
+) -> pd.DataFrame:
+    """Put what fitted heads say, on average, beside what is known of utterances.
+
+    Of a run that says traits alone all probabilities are NaN.
+    """
+    told = np.full((len(view), len(view.classes)), np.nan)
+    if says_labels(run):
+        mean = np.mean([head.predict_proba(view) for head in fitted], axis=0)
+        told = summed(chosen, run.classes, mean)
+    rows = prediction_rows(view, told, 0)
+    if names := annotated_traits(run, view):
+        each = np.mean([head.predict_traits(view) for head in fitted], axis=0)
+        said = pd.DataFrame(each, rows.index, traits_said(run))[names]
+        rows = pd.concat([rows, said.add_prefix(PREDICTED)], axis=1)
+    return rows
 
 
 def heads(run: Run, folds: Sequence[int]) -> list[Any]:
@@ -133,63 +152,28 @@ def _folds(run: Run, fold: int | None) -> list[int]:
     return there if fold is None else [fold]
 
 
-def _labels(run: Run, view: View, name: str | None) -> LabelMap:
-    """Choose the label map: the one asked for, or the run's."""
-    if name is not None:
-        return choose_labels(view, name)
-    told = run.record["labels"]
-    if told["name"] == label_maps.IDENTITY:
-        return LabelMap(told["name"], "the run's own labels", run.classes)
-    own = label_maps.load(told["name"])
-    if own.hash != told["hash"]:
-        msg = (
-            f"label map {told['name']} is another than when run {run.run_id} was "
-            "fitted. Fit it again, or choose a map with --labels NAME"
-        )
-        raise RunError(msg)
-    return own
-
-
-def _sayable(
-    run: Run, view: View, chosen: LabelMap, labels: str | None
-) -> tuple[View, list[tuple[str, int]]]:
-    """Map labels; count those that no model of the run can say."""
-    mapped = view.relabel(chosen)
-    if not len(mapped):
-        msg = (
-            f"run {run.run_id} can say no label of {listing(view.cards)}: it knows "
-            f"{listing(run.classes)}, the corpus has "
-            f"{listing(sorted(label_maps.labels_of(view.manifest)))}. Choose a map "
-            "that knows both with --labels MAP, such as common4"
-        )
-        raise RunError(msg)
-    whole = _labels(run, view, labels)
-    lost = [label for label in whole.labels if label not in chosen.labels]
-    if not lost:
-        return mapped, []
-    had = view.relabel(whole).count("label")
-    return mapped, [
-        (f"the model cannot say {label}", had[label]) for label in lost if label in had
-    ]
-
-
 def _facts(
     run: Run, folds: Sequence[int], cache: Cache, view: View, chosen: LabelMap
 ) -> dict[str, Any]:
     """Say what was asked of whom, for the record."""
     own = run.record["corpus"].split("+")
-    has = set(view.labels)
+    has, what = set(view.labels), "probabilities"
+    if not says_labels(run):
+        has, what = set(chosen.labels), "traits"  # labels are not asked for
+    told = annotated_traits(run, view)
     return {
         "run": run.run_id,
         "corpus": run.record["corpus"],
         "protocol": run.record["protocol"]["name"],
         "labels": run.record["labels"]["name"],
         "folds": list(folds),
-        "models": f"mean of the probabilities of {len(folds)} folds' models"
+        "models": f"mean of the {what} of {len(folds)} folds' models"
         if len(folds) > 1
         else f"the model of fold {folds[0]}",
         "n_training_speakers": len(trained_speakers(run, folds)),
         "not_in_corpus": [c for c in chosen.labels if c not in has],
+        "traits": told,
+        "traits_not_in_corpus": [t for t in traits_said(run) if t not in told],
         "waveforms_unknown_of": [c for c in own if c not in cache.corpora],
     }
 
@@ -237,6 +221,14 @@ def remarks(run: Run) -> list[str]:
             f"the corpus has no {listing(lost)}: UAR is over the other "
             f"{len(run.classes) - len(lost)} labels, and guessing these is an error"
         )
+    if told.get("traits"):
+        out.append(
+            f"predicted {listing(told['traits'])} is on the scale of {told['corpus']}: "
+            "where the corpus was annotated on another, concordance falls and "
+            "Spearman does not"
+        )
+    if lost := told.get("traits_not_in_corpus"):
+        out.append(f"the corpus has no annotated {listing(lost)}: not tested")
     if unknown := told["waveforms_unknown_of"]:
         out.append(
             f"the cache does not list {listing(unknown)}: whether a test waveform was "

@@ -103,9 +103,14 @@ def _refuse_contradictions(chosen: Namespace) -> None:
 
 def result(run: Run) -> str:
     """Say the scores of a run with their intervals over speakers."""
+    from evaluation._fit_text import result_text
     from evaluation.measures.metrics import score_run
+    from evaluation.measures.unsaid import unsaid
+    from evaluation.statistics.systems import says_labels
     from evaluation.statistics.uncertainty import intervals
 
+    if not says_labels(run):
+        return result_text(run)
     told = intervals(run)
     lines = [f"{run.run_id}: {score_run(run).n} utterances"]
     for name in ("uar", "war", "f1"):
@@ -114,7 +119,7 @@ def result(run: Run) -> str:
         lines.append(f"  {name.upper()} {one.value:.3f}{span}")
     if note := told["uar"].note:
         lines.append(f"  {note}")
-    lines += [f"  [{warning}]" for warning in run.warnings]
+    lines += [f"  [{warning}]" for warning in (*run.warnings, *unsaid(run))]
     return "\n".join(lines)
 
 
