@@ -64,7 +64,7 @@ def assert_nothing_lost(told: dict[str, int], kills: int, workers: int) -> None:
 
 
 def test_kills_of_the_process(folder: Path) -> None:
-    assert_nothing_lost(kill(folder, 8, 1), 8, 1)
+    assert_nothing_lost(kill(folder, 5, 1), 5, 1)
 
 
 @pytest.mark.slow
