@@ -16,6 +16,7 @@ class Contender:
         run: what is timed
         amount: work that it does, in the table's unit times seconds
         warm: called once before anything is timed; None: ``run``
+        before: called before each run, not timed: brings about what lasts in practice
         after: called after each run, not timed: removes what was written
     """
 
@@ -23,6 +24,7 @@ class Contender:
     run: Callable[[], object]
     amount: float
     warm: Callable[[], object] | None = None
+    before: Callable[[], object] | None = None
     after: Callable[[], object] | None = None
 
 
@@ -58,6 +60,8 @@ def alternate(contenders: Sequence[Contender], rounds: int) -> dict[str, list[fl
     taken: dict[str, list[float]] = {one.name: [] for one in contenders}
     for _ in range(rounds):
         for one in contenders:
+            if one.before:
+                one.before()
             start = time.perf_counter()
             one.run()
             taken[one.name].append(time.perf_counter() - start)

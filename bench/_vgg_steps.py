@@ -17,7 +17,7 @@ import torch
 from bench.baselines.nchw import Training
 from contracts.cache import Cache
 from contracts.feature import Block, FeatureSpec
-from contracts.memory import give_back
+from contracts.memory import give_back, keep_pages
 from contracts.view import View
 from evaluation.settings import head_class
 from models._device import drawing, mixed
@@ -140,6 +140,12 @@ def step(contender: str, n_threads: int) -> float:
     """Take a step in this process; return the loss."""
     torch.set_num_threads(n_threads)
     return _ready[contender].step()
+
+
+def release() -> None:
+    """Give back what this process has kept: another contender's turn comes."""
+    if library := keep_pages():
+        library.malloc_trim(0)
 
 
 def peak() -> dict[str, Any]:

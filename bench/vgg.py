@@ -15,11 +15,16 @@ Beside them **other networks**, which hear fewer frames and have fewer parameter
 take less time because they do less, and nothing stands in for the published one
 (``models/_trunk_head.py``).
 
+In a fit one step follows another: before each step that is timed, the same contender
+takes one that is not, and afterwards ours gives back the memory that it kept.
+
 An epoch is 1140 utterances, what the published fold trains on; judging development
 speakers comes on top, and is in nobody's time.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from bench import _vgg_steps as steps
@@ -64,7 +69,8 @@ def run(
                     contender = contender or OURS.format(name)
                     work = folder, sizes[0], name, options
                     ours.submit(steps.prepare_ours, contender, *work).result()
-                    contenders.append(_contender(ours, contender, sizes[0], n_threads))
+                    one = _contender(ours, contender, sizes[0], n_threads)
+                    contenders.append(replace(one, after=partial(_release, ours)))
                 tables.append(_measure(contenders, name, sizes, rounds))
         held = [one.submit(steps.peak).result() for one in (ours, plain)]
     remarks = [_epochs(one) for one in tables]
@@ -94,7 +100,11 @@ def _contender(process: Any, name: str, n: int, n_threads: int) -> Contender:
         loss: float = process.submit(steps.step, name, n_threads).result()
         return loss
 
-    return Contender(name, take, float(n))
+    return Contender(name, take, float(n), before=take)
+
+
+def _release(process: Any) -> None:
+    process.submit(steps.release).result()
 
 
 def _words(options: Mapping[str, int]) -> str:

@@ -17,6 +17,7 @@ from contracts.errors import CacheError
 BLOCKS = ((24, 24), (48, 48), (96, 96, 96), (192, 192, 192))
 POOL = 3  # of every max-pooling, in both directions
 SMALLEST = POOL ** len(BLOCKS)  # 81 frames or channels, of which one place is left
+AT_A_TIME = 16  # frames whose products are made at a time
 GRID = (3, 9)  # frames and channels of the last map
 
 
@@ -166,23 +167,50 @@ class _InTurn(torch.autograd.Function):
     def backward(ctx: Any, to_out: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         """Return the gradients of maps, weight and bias."""
         x, weight = ctx.saved_tensors
-        to_out, n_out = to_out.contiguous(), len(weight)
-        wanted = [ctx.needs_input_grad[0], True, True]
-        to_x = torch.empty_like(x) if wanted[0] else None
-        to_weight, to_bias = torch.zeros_like(weight), weight.new_zeros(n_out)
+        to_out = to_out.contiguous()
+        to_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        to_weight = torch.zeros_like(weight)
         at = 0
         for n in ctx.lengths:
             span = slice(at, at + n)
-            asked = _image(to_out[span]), _image(x[span]), weight, [n_out]
-            one, own_weight, own_bias = torch.ops.aten.convolution_backward(
-                *asked, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, wanted
-            )
+            to_weight += _to_weight(x[span], to_out[span])
             if to_x is not None:
+                asked = _image(to_out[span]), _image(x[span]), weight, [len(weight)]
+                one, _, _ = torch.ops.aten.convolution_backward(
+                    *(*asked, [1, 1], [1, 1], [1, 1], False, [0, 0], 1),
+                    [True, False, False],
+                )
                 to_x[span].copy_(_frames(one))
-            to_weight += own_weight
-            to_bias += own_bias
             at += n
-        return to_x, to_weight, to_bias, None
+        return to_x, to_weight, to_out.sum(dim=(0, 1)), None
+
+
+def _to_weight(x: Tensor, to_out: Tensor) -> Tensor:
+    """Return the gradient of a 3 x 3 weight, ``(map out, map in, 3, 3)``.
+
+    Each place of ``x`` is laid out with its neighbours on both sides, a few frames at a
+    time so that they stay in the processor's own memory, and multiplied with what comes
+    back: for so few maps that is up to twice as quick as the library's own on AVX2.
+
+    Args:
+        x: ``(frame, channel, map in)`` of one utterance
+        to_out: ``(frame, channel, map out)``
+    """
+    frames, channels, n_in = x.shape
+    n_out = to_out.shape[2]
+    found = x.new_zeros(3, n_out, 3 * n_in)
+    for at in range(0, frames, AT_A_TIME):
+        end = min(frames, at + AT_A_TIME)
+        first, last = max(0, at - 1), min(frames, end + 1)
+        edged = x.new_zeros(end - at + 2, channels + 2, n_in)
+        edged[first - at + 1 : last - at + 1, 1:-1] = x[first:last]
+        strides = (channels + 2) * n_in, n_in, 1
+        shape = len(edged), channels, 3 * n_in
+        beside = edged.as_strided(shape, strides).contiguous()
+        back = to_out[at:end].transpose(1, 2)
+        for k in range(3):
+            found[k] += torch.bmm(back, beside[k : k + end - at]).sum(dim=0)
+    return found.view(3, n_out, 3, n_in).permute(1, 3, 0, 2)
 
 
 def _pooled(x: Tensor, lengths: Tensor, pool: int) -> tuple[Tensor, Tensor]:
