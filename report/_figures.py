@@ -168,13 +168,17 @@ def history_figure(run: Run) -> Figure | None:
         return None
     figure, both = panels(5.5, 2.4, beside=2)
     with mpl.rc_context(STYLE):
-        for axes, what in zip(both, ("loss", "uar"), strict=True):
+        for axes, what, unit in zip(both, ("loss", "uar"), (1, 100), strict=True):
             for history in histories:
                 for name in sorted({k for e in history for k in e if what in k}):
-                    ys = [e.get(name, math.nan) for e in history]
-                    train = "train" in name
-                    axes.plot(ys, lw=0.8, color=ORANGE if train else BLUE)
-            axes.set(xlabel="epoch", ylabel=what)
+                    xs = [e.get("epoch", i) for i, e in enumerate(history, start=1)]
+                    ys = [unit * e.get(name, math.nan) for e in history]
+                    own = (ORANGE, "train") if "train" in name else (BLUE, "dev")
+                    axes.plot(xs, ys, "o-", ms=2, lw=0.8, color=own[0], label=own[1])
+            told = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+            axes.legend(told.values(), told.keys(), frameon=False)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.set(xlabel="epoch", ylabel="UAR in %" if what == "uar" else what)
     return figure
 
 
