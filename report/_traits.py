@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from contracts.manifest import TRAIT
 from contracts.run import Run
 from contracts.terminal import count
-from evaluation.measures.traits import concordance_interval, spearman
+from evaluation.measures.traits import concordance, concordance_interval, spearman
 from evaluation.statistics.trait_systems import trait_system
-from evaluation.statistics.uncertainty import Interval
+from evaluation.statistics.uncertainty import MIN_SPEAKERS, Interval
 from report._svg import box, clip, drawing, line, mark, text, ticks
 from report._words import NOTHING
 
@@ -29,8 +30,9 @@ def trait_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
     Returns:
         one entry per trait: ``trait``, ``n`` utterances with both values, ``n_least``
         (of the seed that has fewest), ``pooled`` (whether the seeds are),
-        ``interval`` (the concordance of all seeds together, over speakers) and
-        ``spearman`` (mean over seeds)
+        ``interval`` (the concordance of all seeds together, over speakers),
+        ``spearman`` (mean over seeds) and ``speakers``: the concordance of each where
+        they are too few for an interval
 
     Raises:
         RunError: if a seed was tested on other utterances
@@ -46,8 +48,23 @@ def trait_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
         both = int((np.isfinite(truth) & np.isfinite(guesses).all(axis=0)).sum())
         told = {"trait": trait, "n": both, "n_least": both, "pooled": True}
         told |= {"interval": sure, "spearman": statistics.fmean(ranks)}
-        out.append(told)
+        out.append(told | {"speakers": _each_of_few(truth, guesses, who)})
     return out
+
+
+def _each_of_few(
+    truth: NDArray[Any], guesses: NDArray[Any], who: NDArray[Any]
+) -> dict[str, float]:
+    """Score each speaker, mean over seeds, where they are too few for an interval."""
+    names = sorted({str(name) for name in who if name})
+    if len(names) >= MIN_SPEAKERS:
+        return {}
+    return {
+        name: statistics.fmean(
+            concordance(truth[who == name], guess[who == name]) for guess in guesses
+        )
+        for name in names
+    }
 
 
 def mean_of_seeds(
@@ -74,6 +91,7 @@ def mean_of_seeds(
                 "pooled": False,
                 "interval": Interval(value, math.nan, math.nan, 0, why),
                 "spearman": statistics.fmean(one["spearman"] for one in seeds),
+                "speakers": {},
             }
         )
     return out
@@ -112,6 +130,12 @@ def told_of_traits(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     told = [(r["name"], "; ".join(map(told_of_trait, r["traits"]))) for r in rows]
     notes = [t["interval"].note for r in rows for t in r["traits"]]
     told += [("No interval", note) for note in dict.fromkeys(filter(None, notes))]
+    for row in rows:
+        for one in row["traits"]:
+            if one["speakers"]:
+                each = [f"{k} {coefficient(v)}" for k, v in one["speakers"].items()]
+                where = f"Each speaker, {row['name']}, {one['trait']}"
+                told.append((where, ", ".join(each)))
     if len(rows) > 1:
         names = " ".join(",".join(r["runs"]) for r in rows[:2])
         how = f"python pipeline.py compare {names}"

@@ -245,6 +245,27 @@ def test_seeds_tested_on_the_same_are_pooled(tmp_path: Path) -> None:
     assert "a mean over seeds too" not in page
 
 
+def test_each_of_few_speakers_is_told_instead_of_an_interval(tmp_path: Path) -> None:
+    runs = [
+        without_labels(make_run(tmp_path, seed=seed, n_speakers=5)) for seed in (0, 1)
+    ]
+
+    (row,) = results(runs)
+
+    (one,) = row["traits"]
+    assert np.isnan(one["interval"].low)
+    expected = {}
+    for name in sorted(runs[0].predictions["speaker"].unique()):
+        own = [r.predictions[r.predictions["speaker"] == name] for r in runs]
+        each = [concordance(o["trait:valence"], o["predicted:valence"]) for o in own]
+        expected[name] = pytest.approx(np.mean(each))
+    assert one["speakers"] == expected
+    page = write_page(runs, [], [], tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count(f"ravdess/03 {one['speakers']['ravdess/03']:.3f}") == 1
+    (many,) = results([without_labels(make_run(tmp_path / "many", n_speakers=8))])
+    assert many["traits"][0]["speakers"] == {}
+
+
 def test_elsewhere_annotated_traits_are_scored(fitted: Path, tmp_path: Path) -> None:
     shutil.copytree(fitted / "cache", tmp_path / "cache")
     frame = annotated(8, "other").drop(columns="trait:activation")
