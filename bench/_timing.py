@@ -16,16 +16,16 @@ class Contender:
         run: what is timed
         amount: work that it does, in the table's unit times seconds
         warm: called once before anything is timed; None: ``run``
-        before: called before each run, not timed: brings about what lasts in practice
         after: called after each run, not timed: removes what was written
+        before: called before each run, not timed: brings about what lasts in practice
     """
 
     name: str
     run: Callable[[], object]
     amount: float
     warm: Callable[[], object] | None = None
-    before: Callable[[], object] | None = None
     after: Callable[[], object] | None = None
+    before: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True)

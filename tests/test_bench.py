@@ -50,10 +50,14 @@ def test_contenders_alternate_and_only_runs_are_timed():
             said.append("after")
             time.sleep(0.05)
 
-        return Contender(name, run, 1.0, lambda: said.append("warm"), after)
+        def before():
+            said.append("before")
+            time.sleep(0.05)
+
+        return Contender(name, run, 1.0, lambda: said.append("warm"), after, before)
 
     taken = alternate([contender("a", 0.02), contender("b", 0.01)], 2)
-    once = ["a", "after", "b", "after"]
+    once = ["before", "a", "after", "before", "b", "after"]
     assert said == ["warm", "after", "warm", "after", *once, *once]
     assert all(0.02 <= s < 0.05 for s in taken["a"])
     assert all(0.01 <= s < 0.05 for s in taken["b"])
