@@ -47,7 +47,11 @@ def write_html(
     Returns:
         ``out``
     """
-    html = render_html(template, scripts, **facts)
+    return write_whole(render_html(template, scripts, **facts), out)
+
+
+def write_whole(html: str, out: Path) -> Path:
+    """Write a page so that a reader finds all of it or the one before; return it."""
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = out.with_name(f".{out.name}.tmp-{os.getpid()}")
     aside.write_text(html, encoding="utf-8")

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from contracts.terminal import table
-from report._traits import coefficient, coefficient_ends
+from report._intervals import number
+from report._traits import coefficient_ends
 from report._words import NOTHING, ends, percent, spread, told
 
 _HEADS = ("rank", "model", "features", "seeds", "UAR %", "95 %", "per fold %")
@@ -52,9 +53,9 @@ def _trait_cells(row: Mapping[str, Any]) -> list[list[object]]:
             heard(row),
             ",".join(map(str, row["seeds"])),
             one["trait"],
-            coefficient(one["interval"].value),
+            number(one["interval"].value),
             coefficient_ends(one["interval"]),
-            coefficient(one["spearman"]),
+            number(one["spearman"]),
             one["n"] if one["pooled"] else f"{one['n_least']} to {one['n']}",
             row["n_speakers"],
             "; ".join(row["warnings"]),

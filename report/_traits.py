@@ -15,6 +15,7 @@ from contracts.terminal import count
 from evaluation.measures.traits import concordance, concordance_interval, spearman
 from evaluation.statistics.trait_systems import trait_system
 from evaluation.statistics.uncertainty import MIN_SPEAKERS, Interval
+from report._intervals import number
 from report._svg import box, clip, drawing, line, mark, text, ticks
 from report._words import NOTHING
 
@@ -103,16 +104,11 @@ def mean_concordance(row: Mapping[str, Any]) -> float:
     return statistics.fmean(known) if known else math.nan
 
 
-def coefficient(value: float) -> str:
-    """Write a coefficient, three decimals; a dash where there is none."""
-    return NOTHING if math.isnan(value) else f"{value:.3f}"
-
-
 def coefficient_ends(interval: Interval) -> str:
     """Write the ends of an interval of a coefficient; a dash where there is none."""
     if math.isnan(interval.low):
         return NOTHING
-    return f"{coefficient(interval.low)} to {coefficient(interval.high)}"
+    return f"{number(interval.low)} to {number(interval.high)}"
 
 
 def told_of_trait(one: Mapping[str, Any]) -> str:
@@ -120,8 +116,8 @@ def told_of_trait(one: Mapping[str, Any]) -> str:
     sure = coefficient_ends(one["interval"])
     ends = f" ({sure})" if sure != NOTHING else ""
     return (
-        f"{one['trait']}: concordance {coefficient(one['interval'].value)}{ends}, "
-        f"Spearman {coefficient(one['spearman'])}"
+        f"{one['trait']}: concordance {number(one['interval'].value)}{ends}, "
+        f"Spearman {number(one['spearman'])}"
     )
 
 
@@ -133,7 +129,7 @@ def told_of_traits(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     for row in rows:
         for one in row["traits"]:
             if one["speakers"]:
-                each = [f"{k} {coefficient(v)}" for k, v in one["speakers"].items()]
+                each = [f"{k} {number(v)}" for k, v in one["speakers"].items()]
                 where = f"Each speaker, {row['name']}, {one['trait']}"
                 told.append((where, ", ".join(each)))
     if len(rows) > 1:
@@ -201,10 +197,10 @@ def _line(
         said = f"95 % of speakers like these: {coefficient_ends(sure)}"
         out.append(box(left, middle - 7, right - left, 14, "interval", said))
     if not math.isnan(sure.value):
-        said = f"all folds pooled: {coefficient(sure.value)}"
+        said = f"all folds pooled: {number(sure.value)}"
         weak = " weak" if row["partial"] or row["untrained"] else ""
         where = place(sure.value)
         out.append(mark("diamond", where, middle, f"pooled{weak}", said, 5))
-    value = coefficient(sure.value)
+    value = number(sure.value)
     out.append(text(WIDTH - 2, middle + 4, value, "value", "end"))
     return out

@@ -6,8 +6,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from contracts.command import AUDIO
 from contracts.run import Run, command
 from contracts.terminal import count
@@ -16,7 +14,7 @@ from report._budget import BUDGET, PAGE
 from report._cautions import cautions
 from report._cross import cross_views
 from report._groups import groups
-from report._html import render_html, write_html
+from report._html import render_html, write_whole
 from report._map import FeatureMap, feature_maps, map_view
 from report._players import Players, WrongOne, instructive, players
 from report._published import published
@@ -100,8 +98,7 @@ def write_page(
         **write_corpora(inspections, out),
     }
     beside = _beside(ordered, by_id, shown, asked)
-    facts |= _utterances(beside, _packed(beside, facts))
-    return write_html(TEMPLATE, out, SCRIPTS, **facts)
+    return write_whole(_within_size(beside, facts), out)
 
 
 def _view(run: Run, row: Mapping[str, Any], n_runs: int) -> dict[str, Any]:
@@ -152,13 +149,22 @@ def _beside(
     return _Beside(runs, names, wrong, sound, maps, problems)
 
 
-def _packed(beside: _Beside, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Pack the table of utterances into what the rest of the page leaves."""
-    every = dict.fromkeys(str(i) for r in beside.runs for i in r.predictions["id"])
-    without = _utterances(beside, {"ids": list(every)}) | {"data": Markup()}
-    rest = len(render_html(TEMPLATE, SCRIPTS, **facts, **without).encode())
-    budget = max(0, min(BUDGET, PAGE - rest))
-    return pack(beside.runs, beside.names, budget)
+def _within_size(beside: _Beside, facts: Mapping[str, Any]) -> str:
+    """Return the page, its table cut down where the whole would be too large."""
+    packed = pack(beside.runs, beside.names, BUDGET)
+    html = _rendered(beside, packed, facts)
+    over = len(html.encode()) - PAGE
+    if over > 0:
+        budget = max(0, len(data_block(packed).encode()) - over)
+        packed = pack(beside.runs, beside.names, budget)
+        html = _rendered(beside, packed, facts)
+    return html
+
+
+def _rendered(
+    beside: _Beside, packed: Mapping[str, Any], facts: Mapping[str, Any]
+) -> str:
+    return render_html(TEMPLATE, SCRIPTS, **facts, **_utterances(beside, packed))
 
 
 def _utterances(beside: _Beside, packed: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,10 @@ A run knows its speakers, and the cache the waveforms of each as long as it list
 run's corpus. Of a corpus that it does not list, nothing is known and nothing said.
 """
 
+from collections.abc import Sequence
+
+import pandas as pd
+
 from contracts.cache import Cache
 from contracts.errors import listing
 from contracts.run import Run
@@ -23,7 +27,9 @@ def heard_before(run: Run, told: Predictions, cache: Cache) -> str:
         one sentence with how many there are, some of their names, and a fold whose
         model did not hear any of them, if there is one
     """
-    trained = {i: _trained(run, i, cache) for i in _folds(run)}
+    listed = sorted(set(run.record["corpus"].split("+")) & set(cache.corpora))
+    there = [cache.manifest(corpus).rows for corpus in listed]
+    trained = {i: _trained(run, i, there) for i in _folds(run)}
     asked = set().union(*(trained[i] for i in told.models))
     pairs = zip(told.files, told.waveforms, strict=True)
     again = [(file, waveform) for file, waveform in pairs if waveform in asked]
@@ -45,14 +51,13 @@ def _folds(run: Run) -> list[int]:
     return [fold["index"] for fold in run.record["folds"]]
 
 
-def _trained(run: Run, fold: int, cache: Cache) -> set[str]:
+def _trained(run: Run, fold: int, manifests: Sequence[pd.DataFrame]) -> set[str]:
     """Return waveforms of a fold's training speakers, but for those it tested."""
     speakers = trained_speakers(run, [fold])
     rows = run.predictions
     tested = set(rows["id"][rows["fold"] == fold])
     out: set[str] = set()
-    for corpus in set(run.record["corpus"].split("+")) & set(cache.corpora):
-        there = cache.manifest(corpus).rows
+    for there in manifests:
         heard = there["speaker"].isin(speakers) & ~there["id"].isin(tested)
         out |= set(there["waveform"][heard])
     return out - {""}

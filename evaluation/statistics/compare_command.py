@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from contracts.command import Command, runs_option
@@ -167,7 +167,6 @@ def _of_traits(found: Sequence[Sequence[Run]], metric: str | None) -> bool:
 def _compare_traits(found: Sequence[Sequence[Run]], chosen: Namespace) -> int:
     """Compare the concordance of traits pair by pair and print a verdict on each."""
     from evaluation.statistics import _traits_text as text
-    from evaluation.statistics.paired import without_nan
     from evaluation.statistics.paired_traits import compare_traits
     from evaluation.statistics.systems import names_apart, told_of
     from evaluation.statistics.trait_systems import trait_system
@@ -188,7 +187,7 @@ def _compare_traits(found: Sequence[Sequence[Run]], chosen: Namespace) -> int:
                 {"name": s.name, **one, "traits": list(s.guesses)}
                 for s, one in zip(systems, facts, strict=True)
             ],
-            "pairs": [without_nan(asdict(pair)) for pair in pairs],
+            "pairs": [pair.to_json() for pair in pairs],
         }
         say(json.dumps(told, indent=1, ensure_ascii=False))
         return 0

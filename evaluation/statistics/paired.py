@@ -17,18 +17,17 @@ calls 3 pairs in 10 different at 5 %, and swaps of speakers no more than claimed
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import combinations
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from contracts.terminal import count
+from evaluation.statistics._judged import Judged, pairs_of
 from evaluation.statistics._permutation import SwapTest, parts, swap_tests
 from evaluation.statistics._power import shares, visible_difference
 from evaluation.statistics.confusions import Values, score_of
 from evaluation.statistics.systems import System, refuse_unlike
-from evaluation.statistics.uncertainty import Interval, difference
+from evaluation.statistics.uncertainty import difference
 
 ALPHA = 0.05
 BETTER, WORSE, UNKNOWN = "better", "worse", "cannot tell"
@@ -52,54 +51,16 @@ class McNemar:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One system against another.
+class Comparison(Judged):
+    """One system against another, by labels; scores are of counts' means over seeds.
 
     Attributes:
-        first: name of the one
-        second: name of the other, the baseline where there is one
         metric: ``uar``, ``war`` or ``f1``
-        scores: of both, from counts averaged over seeds
-        interval: first less second
-        test: by swaps of speakers
-        p_holm: ``test.p``, corrected for the family
-        family: how many pairs are judged together
-        alpha: how often a family without any difference may give a verdict
-        visible: smallest true difference that would be found with 80 % power in a
-            family of this size; NaN if none would
         mcnemar: ignores speakers, decides nothing
-        n_utterances: labelled test utterances of both
-        verdict: ``better``, ``worse`` or ``cannot tell``, said of the first
-        why: why it cannot be told; else empty
     """
 
-    first: str
-    second: str
     metric: str
-    scores: tuple[float, float]
-    interval: Interval
-    test: SwapTest
-    p_holm: float
-    family: int
-    alpha: float
-    visible: float
     mcnemar: McNemar
-    n_utterances: int
-    verdict: str
-    why: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON knows it: what is not there is null."""
-        return without_nan(asdict(self))
-
-
-def without_nan(value: Any) -> Any:
-    """Return a value as JSON knows it: NaN is null, tuples are lists."""
-    if isinstance(value, dict):
-        return {k: without_nan(v) for k, v in value.items()}
-    if isinstance(value, tuple):
-        return [without_nan(v) for v in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def compare(
@@ -126,15 +87,10 @@ def compare(
         ValueError: if there is one system only, the metric is unknown, or the family
             is smaller than what is compared
     """
-    if len(systems) < 2:
-        msg = f"expected two systems or more to compare, got {len(systems)}"
-        raise ValueError(msg)
+    pairs = pairs_of(len(systems), all_pairs)
     for system in systems[1:]:
         refuse_unlike(systems[0], system)
     means = [system.counts.mean(axis=0) for system in systems]
-    pairs = [(b, a) for a, b in combinations(range(len(systems)), 2)]
-    if not all_pairs:
-        pairs = [pair for pair in pairs if pair[1] == 0]
     size = len(pairs) if family is None else family
     level = _Level(alpha, size, metric)
     tests = [SwapTest(1.0, 1.0, 0)] * len(pairs)

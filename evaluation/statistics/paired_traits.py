@@ -12,7 +12,6 @@ been seen at all is told by ``_power``, from the jackknife over speakers.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from contracts.errors import RunError, listing
 from contracts.terminal import count
 from evaluation.statistics._bootstrap import drawn_by, drawn_sums, limits
+from evaluation.statistics._judged import Judged, pairs_of
 from evaluation.statistics._permutation import (
     EXACT_TABLES,
     SwapTest,
@@ -29,7 +29,13 @@ from evaluation.statistics._permutation import (
 from evaluation.statistics._power import jackknifed, visible_difference
 from evaluation.statistics._trait_sums import TraitSums, concordance_of, read_sums
 from evaluation.statistics.mean_interval import no_interval
-from evaluation.statistics.paired import ALPHA, BETTER, UNKNOWN, WORSE, holm
+from evaluation.statistics.paired import (
+    ALPHA,
+    BETTER,
+    UNKNOWN,
+    WORSE,
+    holm,
+)
 from evaluation.statistics.trait_systems import TraitSystem, Values, refuse_unlike
 from evaluation.statistics.uncertainty import Interval
 
@@ -37,41 +43,17 @@ _AT_ONCE = 4_096  # swaps
 
 
 @dataclass(frozen=True)
-class TraitComparison:
-    """One system against another, on one trait.
+class TraitComparison(Judged):
+    """One system against another, by the concordance of one trait.
 
     Attributes:
-        first: name of the one
-        second: name of the other, the baseline where there is one
         trait: its name
-        scores: concordance of both
-        interval: first less second
-        test: by swaps of speakers; NaN where a concordance does not exist
-        p_holm: ``test.p``, corrected for the family
-        family: how many pairs and traits are judged together
-        alpha: how often a family without any difference may give a verdict
-        visible: smallest true difference that would be found with 80 % power in a
-            family of this size; NaN if none would
-        n_utterances: annotated ones that both predicted, in every seed
-        n_annotated: those whose trait is annotated
-        verdict: ``better``, ``worse`` or ``cannot tell``, said of the first
-        why: why it cannot be told; else empty
+        n_annotated: utterances whose trait is annotated; both predicted
+            ``n_utterances`` of them, in every seed
     """
 
-    first: str
-    second: str
     trait: str
-    scores: tuple[float, float]
-    interval: Interval
-    test: SwapTest
-    p_holm: float
-    family: int
-    alpha: float
-    visible: float
-    n_utterances: int
     n_annotated: int
-    verdict: str
-    why: str
 
 
 def compare_traits(
@@ -91,9 +73,7 @@ def compare_traits(
         RunError: if they share no trait, or were not tested on the same utterances
         ValueError: if there is one system only
     """
-    if len(systems) < 2:
-        msg = f"expected two systems or more to compare, got {len(systems)}"
-        raise ValueError(msg)
+    places = pairs_of(len(systems), all_pairs)
     first = systems[0]
     traits = [t for t in first.guesses if all(t in s.guesses for s in systems)]
     if not traits:
@@ -102,8 +82,7 @@ def compare_traits(
         raise RunError(msg)
     for other in systems[1:]:
         refuse_unlike(first.rows, other.rows, traits, (first.name, other.name))
-    pairs = [(systems[b], systems[a]) for a, b in combinations(range(len(systems)), 2)]
-    pairs = [pair for pair in pairs if all_pairs or pair[1] is first]
+    pairs = [(systems[one], systems[other]) for one, other in places]
     asked = [(pair, read_sums(pair, trait)) for trait in traits for pair in pairs]
     exists = [told.exists for _, told in asked]
     level = _Level(alpha, sum(exists))
