@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +20,7 @@ from models._joint_model import Model
 from models._joint_network import Gradient
 from models._joint_reader import AT_ONCE, Heard, Reader, Source
 from models._joint_settings import number
+from models._threads import single_threads
 
 MIXED = 16  # models that frames are mixed for at a time: 13 of 25 on two cores
 
@@ -47,7 +47,7 @@ class Work:
         order = self._order(epoch, models)
         for model in models:
             model.begin(epoch, order)
-        with _threads(len(self._readers)) as pool:
+        with single_threads(len(self._readers)) as pool:
             if len(models) == 1:
                 self._alone(models[0], pool)
             else:
@@ -187,15 +187,3 @@ def _all(
     asked = [pool.submit(call, *part, *more) for part in parts]
     for one in asked:
         one.result()
-
-
-@contextmanager
-def _threads(n: int) -> Iterator[ThreadPoolExecutor]:
-    """Work in so many threads, each of which has one of torch's."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(n) as pool:
-            yield pool
-    finally:
-        torch.set_num_threads(before)

@@ -27,7 +27,7 @@ NAMES = plugins.names("models")
 # settings under which a head learns the synthetic cache in seconds
 QUICK: dict[str, dict[str, Any]] = {
     "vgg": {"features": ("bands",), "lr": 5e-4, "max_epochs": 12, "batch_size": 4},
-    "fusion": {"lr": 1e-3, "max_epochs": 8, "batch_size": 4},
+    "fusion": {"lr": 1e-3, "max_epochs": 16, "batch_size": 4},
     "random_forest": {"n_estimators": 50},
     "xgb": {"n_estimators": 20},
     "decision_tree": {"features": ("bands",)},

@@ -15,7 +15,7 @@ from contracts.feature import Block, FeatureSpec
 from contracts.labels import LabelMap
 from contracts.view import View
 from models import fusion, vgg
-from models._trunk import BLOCKS, Trunk, _at_once, _convolved, _InTurn
+from models._trunk import BLOCKS, Trunk, _at_once, _convolved
 from models.fusion import Fusion
 from models.vgg import VGG
 from tests.synthetic import LABELS, make_cache, rows
@@ -173,16 +173,6 @@ def test_utterances_in_turn_and_at_once_are_convolved_alike() -> None:
 
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
-
-
-def test_gradients_of_a_convolution_in_turn_are_right() -> None:
-    conv = torch.nn.Conv2d(2, 3, 3, padding=1).double()
-    x = torch.randn(6, 4, 2, dtype=torch.double, requires_grad=True)
-
-    def convolve(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor):
-        return _InTurn.apply(x, weight, bias, [4, 2])
-
-    assert torch.autograd.gradcheck(convolve, (x, conv.weight, conv.bias))
 
 
 def by_list(trunk: Trunk, parts: list[Tensor]) -> Tensor:
