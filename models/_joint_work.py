@@ -172,8 +172,8 @@ def _add_span(
                 model.learn(own.names, own.lengths, z, reader.hidden, gradient)
             if len(scaled) == 1:
                 continue  # one layer weighs 1 whatever its weight
-            to_mixtures = torch.mm(scaled.flatten(1), mixed.flatten(1).t())
-            for gradient, one in zip(gradients, to_mixtures.unbind(dim=1), strict=True):
+            to_mixtures = reader.to_mixtures(scaled, len(some))
+            for gradient, one in zip(gradients, to_mixtures, strict=True):
                 gradient.of["weights"].add_(one)
 
 
