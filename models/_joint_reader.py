@@ -17,9 +17,9 @@ from models._joint_network import Hidden
 from models._maps import map_facts, pinned
 
 AT_ONCE = 4  # utterances: weights and gradients cross memory once for all of them
-# models whose frames are multiplied with those that were read -> rows that this takes
-# least time with on AVX2: with 13, MKL needs 1.6 times as long as with 16
-ROWS = {3: 4, 7: 8} | dict.fromkeys(range(9, 16), 16)
+# models -> rows of a product with their frames: of 3, 7 and 9 to 15 rows MKL makes more
+# work on AVX2 than of the next 4, 8 or 16 (of 13, 1.6 times that of 16)
+PADDED_ROWS = {3: 4, 7: 8} | dict.fromkeys(range(9, 16), 16)
 
 
 class Source:
@@ -113,7 +113,9 @@ class Reader:
         size = AT_ONCE * source.longest * source.channels
         self._frames = torch.empty(source.n_layers * size, dtype=dtype)
         self._scaled = torch.empty(0, dtype=dtype)
-        self._mixed = torch.zeros(ROWS.get(n_models, n_models) * size, dtype=dtype)
+        self._mixed = torch.zeros(
+            PADDED_ROWS.get(n_models, n_models) * size, dtype=dtype
+        )
         self.hidden = Hidden.make(AT_ONCE * source.longest, dtype)
 
     def read(self, names: Sequence[str]) -> Heard:
@@ -162,7 +164,7 @@ class Reader:
         Returns:
             ``(model, layer)``
         """
-        rows = ROWS.get(n_models, n_models)
+        rows = PADDED_ROWS.get(n_models, n_models)
         mixed = _place(self._mixed, (rows, *frames.shape[1:]))
         return torch.mm(frames.flatten(1), mixed.flatten(1).t())[:, :n_models].t()
 

@@ -46,23 +46,23 @@ def utterances_of(lengths: Sequence[int], pool: int) -> list[Utterance]:
 
 
 def spans(
-    start: int, end: int, each: int, multiple: int = 1
+    start: int, end: int, frame_bytes: int, multiple: int = 1
 ) -> Iterator[tuple[int, int]]:
     """Cut frames into parts that stay in the processor's own memory.
 
     Args:
         start: of the frames
         end: of the frames
-        each: bytes of a frame
+        frame_bytes: of all its maps
         multiple: of which the frames of each part are one, but for the last part
     """
-    n = max(1, NEAR // (each * multiple)) * multiple
+    n = max(1, NEAR // (frame_bytes * multiple)) * multiple
     for first in range(start, end, n):
         yield first, min(end, first + n)
 
 
 def for_each(
-    work: Callable[[Utterance], T], utterances: Sequence[Utterance], each: int
+    work: Callable[[Utterance], T], utterances: Sequence[Utterance], frame_bytes: int
 ) -> list[T]:
     """Do the same work for every utterance; return what came, in their order.
 
@@ -73,11 +73,11 @@ def for_each(
     Args:
         work: for one utterance; no gradient is recorded
         utterances: all of them
-        each: bytes of a frame
+        frame_bytes: of all its maps
     """
     n = torch.get_num_threads()
     order = sorted(range(len(utterances)), key=lambda i: -utterances[i].n_frames)
-    long = [i for i in order if utterances[i].n_frames * each >= LONG]
+    long = [i for i in order if utterances[i].n_frames * frame_bytes >= LONG]
     shared = long[: len(long) // n * n] if n > 1 else []
     found: dict[int, T] = {}
     if shared:
@@ -91,7 +91,7 @@ def for_each(
 
 def flat(x: Tensor) -> Tensor:
     """Return ``(frame, channel * map)`` of maps."""
-    return x.view(len(x), -1)
+    return x.view(len(x), x.shape[1] * x.shape[2])
 
 
 def image(x: Tensor) -> Tensor:

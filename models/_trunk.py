@@ -71,14 +71,16 @@ class Convolutions(nn.Module):
             raise CacheError(msg)
         n = [maps.shape[2]] * len(maps) if lengths is None else lengths.tolist()
         maps = maps.to(next(self.parameters()).dtype)
-        own = [one[:, :k] for one, k in zip(maps, n, strict=True)]
-        parts = [_lengthened(one, self.smallest) for one in own]
+        parts = [
+            _lengthened(one[:, :k], self.smallest)
+            for one, k in zip(maps, n, strict=True)
+        ]
         # (layer, frame, channel) each -> (frame, channel, map) of all
         x = torch.cat([part.permute(1, 2, 0) for part in parts])
         lengths = torch.tensor([part.shape[1] for part in parts])
         for block in self.blocks:
             pairs = list(zip(block[::2], block[1::2], strict=True))  # type: ignore[index]
-            if self.training and x.device.type == "cpu":
+            if self.training and x.device.type == "cpu":  # a few frames at a time
                 x = learning_block(x, lengths.tolist(), pairs, self.pool)
                 lengths = lengths // self.pool
             else:

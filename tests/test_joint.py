@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from contracts.labels import LabelMap
 from contracts.view import View
 from models._joint import Fitted, Settings, Task, fit_jointly, weighted_targets
 from models._joint_network import Hidden, Network, Part, initial
+from models._joint_reader import Reader
 from models._joint_settings import number
 from models._joint_work import grouped, shared_out
 from tests.synthetic import LABELS, make_cache, rows
@@ -515,3 +517,18 @@ def test_the_bench_holds_no_utterance_on_two_sides(view: View, tmp_path: Path) -
         fits.view.frames("bench", 3, (0, 1)).transpose(0, 2, 1), arrays[3]
     )
     assert fits.learnt(fits.tasks(2)) == EPOCHS * 10 * 14
+
+
+@pytest.mark.parametrize("n_models", range(1, 17))
+def test_products_with_mixed_frames_are_plain_ones(n_models: int) -> None:
+    source = SimpleNamespace(longest=5, channels=3, n_layers=4)
+    reader = Reader(source, 16, torch.float64)  # type: ignore[arg-type]
+    torch.manual_seed(0)
+    reader.mixed(torch.randn(4, 9, 3).double(), torch.full((16, 4), torch.nan).double())
+    frames, mixtures = torch.randn(4, 7, 3).double(), torch.rand(n_models, 4).double()
+
+    mixed = reader.mixed(frames, mixtures)
+    found = reader.to_mixtures(frames, n_models)
+
+    torch.testing.assert_close(mixed, torch.einsum("ml,ltc->mtc", mixtures, frames))
+    torch.testing.assert_close(found, torch.einsum("mtc,ltc->ml", mixed, frames))
