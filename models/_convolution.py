@@ -85,13 +85,14 @@ class Layer:
         longest = max(utterances, key=lambda one: one.n_frames)
         middle = (longest.start + longest.end) // 2
         some = self._edged(longest, middle, middle + 1, 1)
-        self.shift = F.conv2d(image(some), self.weight).mean(dim=(0, 2, 3))
+        weight = self.weight.contiguous(memory_format=torch.channels_last)
+        self.shift = F.conv2d(image(some), weight).mean(dim=(0, 2, 3))
 
         def one(utterance: Utterance) -> Tensor:
             sums = self.values.new_zeros(2, self.channels * len(self.weight))
             for a, b in spans(utterance.start, utterance.end, self.frame_bytes):
                 heard = image(self._edged(utterance, a, b, 1))
-                y = frames(F.conv2d(heard, self.weight, -self.shift))
+                y = frames(F.conv2d(heard, weight, -self.shift))
                 self.convolved[a:b] = y
                 sums[0] += flat(y).sum(dim=0)
                 sums[1] += flat(y).square_().sum(dim=0)
@@ -131,7 +132,8 @@ class Layer:
         slope = -scaled * self.deviation * to_gamma
         spread = self._wide(slope), self._wide(-scaled * to_beta - slope * self.mean)
         n_out, n_in = self.weight.shape[:2]
-        turned = self.weight.flip(2, 3).transpose(0, 1).contiguous()
+        turned = self.weight.flip(2, 3).transpose(0, 1)
+        turned = turned.contiguous(memory_format=torch.channels_last)
         to_values = torch.empty_like(self.values) if wanted else None
 
         def one(utterance: Utterance) -> tuple[Tensor, Tensor]:
@@ -145,11 +147,8 @@ class Layer:
                 back = self._around(utterance, a, b)
                 _multiply(back, heard, to_weight)
                 if to_values is not None:
-                    to = F.conv2d(image(back), turned, padding=(0, 1))
-                    self._cut(frames(to), heard, to_values[a:b])
-                    cut, values = flat(to_values[a:b]), flat(self.values[a:b])
-                    sums[0] += cut.sum(dim=0)
-                    sums[1] += (cut * values).sum(dim=0)
+                    to = frames(F.conv2d(image(back), turned, padding=(0, 1)))
+                    sums += self._cut(to, heard, self.values[a:b], to_values[a:b])
             return to_weight, self._of_maps(sums)
 
         weights, sums = zip(*for_each(one, utterances, self.frame_bytes), strict=True)
@@ -195,13 +194,24 @@ class Layer:
             return F.pad(given, (0, 0, 0, 0, int(first == a), int(last == b)))
         return given
 
-    def _cut(self, back: Tensor, heard: Tensor, to: Tensor) -> None:
-        """Leave what was above zero, where ReLU came in between."""
+    def _cut(self, back: Tensor, heard: Tensor, values: Tensor, to: Tensor) -> Tensor:
+        """Leave what was above zero, where ReLU came in between; add it up.
+
+        Args:
+            back: what some frames get
+            heard: of them, zeros beside them
+            values: that ReLU, if any, was given
+            to: where it goes
+
+        Returns:
+            sums of it, and of its products with ``values`` ``(2, channel * map in)``
+        """
         if self.before is None:
             to.copy_(back)
-        else:
-            cut = torch.ops.aten.threshold_backward.grad_input
-            cut(back, heard[:, 1:-1], 0, grad_input=to)
+            return to.new_zeros(2, 1)
+        cut = torch.ops.aten.threshold_backward.grad_input
+        cut(back, heard[:, 1:-1], 0, grad_input=to)
+        return torch.stack([flat(one).sum(dim=0) for one in (to, to * values)])
 
     def _wide(self, of_maps: Tensor) -> Tensor:
         """Repeat ``(map,)`` for each channel."""

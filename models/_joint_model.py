@@ -14,7 +14,7 @@ from torch import Tensor
 
 from contracts.view import View
 from contracts.watching import tell
-from models._joint_network import Gradient, Hidden, Network, Part, initial
+from models._joint_network import Drawn, Gradient, Hidden, Network, Part, initial
 from models._joint_reader import Source
 from models._joint_settings import Settings
 
@@ -146,6 +146,7 @@ class Model:
         z: Tensor,
         hidden: Hidden,
         into: Gradient,
+        drawn: Drawn,
     ) -> None:
         """Add utterances of one batch to a gradient.
 
@@ -155,12 +156,13 @@ class Model:
             z: mixed frames, as of ``Network.learn``
             hidden: places to work in
             into: what is added to
+            drawn: as of ``Network.learn``
         """
         parts = [
             Part(n, self.targets[self.train[name]], (self.epoch, name))
             for name, n in zip(names, n_frames, strict=True)
         ]
-        self.network.learn(z, parts, self._total[names[0]], hidden, into)
+        self.network.learn(z, parts, self._total[names[0]], hidden, into, drawn)
 
     def count(self, n: int) -> None:
         """Say that n were learnt from; the last one of a batch moves the weights."""

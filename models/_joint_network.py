@@ -66,6 +66,10 @@ class Hidden(NamedTuple):
         return Hidden(*(part[:n_frames] for part in self))
 
 
+# seed, threshold, epoch and id -> 1 where heard, else 0: (hidden layer, frame, 128)
+Drawn = dict[tuple[int, int, int, str], Tensor]
+
+
 class Part(NamedTuple):
     """One utterance among those that are learnt from at a time.
 
@@ -158,6 +162,7 @@ class Network:
         total: float,
         hidden: Hidden,
         into: Gradient,
+        drawn: Drawn | None = None,
     ) -> None:
         """Add utterances of one batch to the gradient; all but that of layer weights.
 
@@ -168,20 +173,21 @@ class Network:
             total: what the batch weighs
             hidden: places to work in
             into: what is added to
+            drawn: what others with the same seed drew, and this one adds to
         """
         p, g = self.of, into.of
         h1, h2, spare = hidden.cut(len(z))
-        masks = self._masks(parts)
+        alive = self._alive(parts, {} if drawn is None else drawn)
+        lengths = [part.n_frames for part in parts]
         torch.addmm(self.first_bias, z, p["first.weight"].t(), out=h1).clamp_(min=0)
-        self._silence(h1, masks, 0, spare)
+        _silence(h1.split(lengths), alive, 0)
         torch.addmm(p["second.bias"], h1, self.loud_second.t(), out=h2).clamp_(min=0)
-        self._silence(h2, masks, 1, spare)
+        _silence(h2.split(lengths), alive, 1)
         torch.sign(h2, out=spare)  # where heard and alive
-        at = 0
-        for part in parts:
-            own = slice(at, at + part.n_frames)
-            spare[own].mul_(self._judge(h2[own], part.target, total, into))
-            at += part.n_frames
+        targets = torch.stack([part.target for part in parts])
+        to_frames = self._judge(h2.split(lengths), targets, total, into)
+        for own, one in zip(spare.split(lengths), to_frames, strict=True):
+            own.mul_(one)
         to_second = spare
         g["second.weight"].addmm_(to_second.t(), h1, alpha=self.louder)
         g["second.bias"].add_(to_second.sum(dim=0))
@@ -192,23 +198,32 @@ class Network:
         if len(self.mixture) > 1:
             torch.mm(to_first, p["first.weight"], out=z)
 
-    def _judge(self, h: Tensor, target: Tensor, total: float, into: Gradient) -> Tensor:
-        """Add what one utterance does to the output; return what each frame gets.
+    def _judge(
+        self, hidden: Sequence[Tensor], targets: Tensor, total: float, into: Gradient
+    ) -> Tensor:
+        """Add what utterances do to the output; return what each frame gets.
 
         Args:
-            h: its second hidden layer ``(frame, 128)``
-            target: what each class weighs ``(class,)``
+            hidden: the second hidden layer of each ``(frame, 128)``
+            targets: what each class weighs ``(utterance, class)``
             total: what the batch weighs
             into: what is added to
+
+        Returns:
+            ``(utterance, 128)``: frames of an utterance get the same
         """
-        p, g, louder = self.of, into.of, self.louder / len(h)
-        mean = h.sum(dim=0).mul_(louder)
-        likely = torch.addmv(p["out.bias"], p["out.weight"], mean).log_softmax(dim=0)
-        into.loss -= float(target @ likely) / total
-        to_logits = (likely.exp_().mul_(target.sum()) - target).div_(total)
-        g["out.weight"].addr_(to_logits, mean)
-        g["out.bias"].add_(to_logits)
-        return (to_logits @ p["out.weight"]).mul_(louder)
+        p, g = self.of, into.of
+        shares = [self.louder / len(own) for own in hidden]
+        share = torch.tensor(shares, dtype=targets.dtype)[:, None]
+        means = torch.stack([own.sum(dim=0) for own in hidden]).mul_(share)
+        logits = torch.addmm(p["out.bias"], means, p["out.weight"].t())
+        likely = logits.log_softmax(dim=1)
+        into.loss -= float(torch.sum(targets * likely)) / total
+        to_logits = likely.exp_().mul_(targets.sum(dim=1, keepdim=True)).sub_(targets)
+        to_logits.div_(total)
+        g["out.weight"].addmm_(to_logits.t(), means)
+        g["out.bias"].add_(to_logits.sum(dim=0))
+        return torch.mm(to_logits, p["out.weight"]).mul_(share)
 
     def step(self) -> float:
         """Move the weights by the gradient of a whole batch; return its loss."""
@@ -239,24 +254,32 @@ class Network:
         own = to_mixture - to_mixture @ self.mixture
         g["weights"].copy_(a.sign() / a.abs().sum() * own)
 
-    def _masks(self, parts: Sequence[Part]) -> Tensor | None:
-        """Draw ``(hidden layer, frame, 128)``, for each utterance by itself."""
-        if not self.settings.threshold:
-            return None
-        drawn = [self._bytes(part.n_frames, part.draw) for part in parts]
-        return torch.from_numpy(
-            drawn[0] if len(drawn) == 1 else np.concatenate(drawn, axis=1)
-        )
+    def _alive(self, parts: Sequence[Part], drawn: Drawn) -> list[Tensor]:
+        """Return 1 where heard, else 0, ``(hidden layer, frame, 128)`` of each.
+
+        None at all where nothing is silenced.
+        """
+        threshold = self.settings.threshold
+        if not threshold:
+            return []
+        keys = [(self.seed, threshold, *part.draw) for part in parts]
+        for key, part in zip(keys, parts, strict=True):
+            if key not in drawn:
+                bits = torch.from_numpy(self._bytes(part.n_frames, part.draw))
+                alive = bits.to(self.flat.dtype).sub_(threshold - 1).clamp_(0, 1)
+                drawn[key] = alive
+        return [drawn[key] for key in keys]
 
     def _bytes(self, n_frames: int, draw: tuple[int, str]) -> NDArray[np.uint8]:
         bits = np.random.SFC64(number("dropout", self.seed, *draw))
         drawn: NDArray[np.uint64] = bits.random_raw(2 * n_frames * WIDTH // 8)
         return drawn.view(np.uint8).reshape(2, n_frames, WIDTH)
 
-    def _silence(self, h: Tensor, drawn: Tensor | None, i: int, spare: Tensor) -> None:
-        if drawn is not None:
-            spare.copy_(drawn[i]).sub_(self.settings.threshold - 1).clamp_(0, 1)
-            h.mul_(spare)
+
+def _silence(hidden: Sequence[Tensor], alive: Sequence[Tensor], i: int) -> None:
+    """Silence a hidden layer ``i`` of each utterance where it is not alive."""
+    for own, one in zip(hidden, alive, strict=bool(alive)):
+        own.mul_(one[i])
 
 
 def parts_of(flat: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:

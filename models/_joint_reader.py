@@ -13,13 +13,13 @@ from torch import Tensor
 
 from contracts.errors import RunError, listing
 from contracts.view import View
-from models._joint_network import Hidden
+from models._joint_network import Drawn, Hidden
 from models._maps import map_facts, pinned
 
 AT_ONCE = 4  # utterances: weights and gradients cross memory once for all of them
-# models -> rows of a product with their frames: of 3, 7 and 9 to 15 rows MKL makes more
-# work on AVX2 than of the next 4, 8 or 16 (of 13, 1.6 times that of 16)
-PADDED_ROWS = {3: 4, 7: 8} | dict.fromkeys(range(9, 16), 16)
+# models -> rows of the products with their frames. Of 3, 5, 7 and 9 to 15 rows at once
+# MKL makes more work on AVX2 (of 13, 1.6 times that of 16); what is too much is let go
+PRODUCTS = {3: (4,), 5: (4, 1), 7: (8,)} | dict.fromkeys(range(9, 16), (16,))
 
 
 class Source:
@@ -113,14 +113,14 @@ class Reader:
         size = AT_ONCE * source.longest * source.channels
         self._frames = torch.empty(source.n_layers * size, dtype=dtype)
         self._scaled = torch.empty(0, dtype=dtype)
-        self._mixed = torch.zeros(
-            PADDED_ROWS.get(n_models, n_models) * size, dtype=dtype
-        )
+        self._mixed = torch.zeros(sum(_products(n_models)) * size, dtype=dtype)
         self.hidden = Hidden.make(AT_ONCE * source.longest, dtype)
+        self.drawn: Drawn = {}  # of the utterances that were read last
 
     def read(self, names: Sequence[str]) -> Heard:
         """Read utterances, at most ``AT_ONCE``; the next take their place."""
         source, stored = self.source, []
+        self.drawn.clear()
         for name in names:
             view, row = source.places[name]
             values = view.frames(source.feature, row, source.layers)
@@ -164,9 +164,14 @@ class Reader:
         Returns:
             ``(model, layer)``
         """
-        rows = PADDED_ROWS.get(n_models, n_models)
-        mixed = _place(self._mixed, (rows, *frames.shape[1:]))
-        return torch.mm(frames.flatten(1), mixed.flatten(1).t())[:, :n_models].t()
+        sizes, lines = _products(n_models), frames.flatten(1)
+        mixed = _place(self._mixed, (sum(sizes), *frames.shape[1:])).flatten(1)
+        found = [torch.mm(lines, some.t()) for some in mixed.split(sizes)]
+        return torch.cat(found, dim=1)[:, :n_models].t()
+
+
+def _products(n_models: int) -> tuple[int, ...]:
+    return PRODUCTS.get(n_models, (n_models,))
 
 
 def _place(array: Tensor, shape: Sequence[int]) -> Tensor:

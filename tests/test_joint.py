@@ -260,9 +260,7 @@ def test_dropout_is_that_of_torch_with_the_same_mask(view: View) -> None:
     z, target = torch.randn(31, WIDE, dtype=DOUBLE), torch.eye(4, dtype=DOUBLE)[1]
     into = network.gradients[0]
     parts = [Part(12, target, (2, "toy/x")), Part(19, target, (2, "toy/y"))]
-    drawn = network._masks(parts)
-    assert drawn is not None
-    heard = (drawn >= 77).double() * (256 / 179)
+    heard = torch.cat(network._alive(parts, {}), dim=1) * (256 / 179)
     assert abs(float(heard.mean()) - 1) < 0.03
     p = {k: v.clone().requires_grad_() for k, v in network.of.items()}
     x = z.clone().requires_grad_()
@@ -273,7 +271,7 @@ def test_dropout_is_that_of_torch_with_the_same_mask(view: View) -> None:
     loss = F.cross_entropy(logits, torch.tensor([1, 1]))
     loss.backward()
 
-    network.learn(z, parts, 2.0, Hidden.make(40, DOUBLE), into)
+    network.learn(z, parts, 2.0, Hidden.make(40, DOUBLE), into, {})
 
     assert into.loss == pytest.approx(float(loss.detach()), rel=1e-12)
     np.testing.assert_allclose(z, x.grad, atol=1e-14)
