@@ -143,7 +143,7 @@ class Fits:
             each = z.flatten().split([part.n_frames * channels for part in parts])
             for one in each:
                 torch.mv(layers[:, : len(one)].t(), network.mixture, out=one)
-            network.learn(z, parts, 32.0, hidden, into)
+            network.learn(z, parts, 32.0, hidden, into, {})
             for one in each:
                 into.of["weights"].addmv_(layers[:, : len(one)], one)
             z.clamp_(-1, 1)

@@ -162,7 +162,7 @@ class Network:
         total: float,
         hidden: Hidden,
         into: Gradient,
-        drawn: Drawn | None = None,
+        drawn: Drawn,
     ) -> None:
         """Add utterances of one batch to the gradient; all but that of layer weights.
 
@@ -177,7 +177,7 @@ class Network:
         """
         p, g = self.of, into.of
         h1, h2, spare = hidden.cut(len(z))
-        alive = self._alive(parts, {} if drawn is None else drawn)
+        alive = self._alive(parts, drawn)
         lengths = [part.n_frames for part in parts]
         torch.addmm(self.first_bias, z, p["first.weight"].t(), out=h1).clamp_(min=0)
         _silence(h1.split(lengths), alive, 0)

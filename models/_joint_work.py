@@ -169,8 +169,9 @@ def _add_span(
         for some, scaled, mixed in _mixed(reader, group, own.frames):
             gradients = [into or model.network.gradients[0] for model in some]
             for model, z, gradient in zip(some, mixed, gradients, strict=True):
-                places = reader.hidden, gradient, reader.drawn
-                model.learn(own.names, own.lengths, z, *places)
+                model.learn(
+                    own.names, own.lengths, z, reader.hidden, gradient, reader.drawn
+                )
             if len(scaled) == 1:
                 continue  # one layer weighs 1 whatever its weight
             to_mixtures = reader.to_mixtures(scaled, len(some))

@@ -48,9 +48,8 @@ class Pooling:
             out, where = F.max_pool2d(image(normed), self.pool, return_indices=True)
             self.out[to], self.where[to] = frames(out).clamp_(min=0), frames(where)
             places = self.where[to].flatten(0, 1)
-            self.convolved[to] = (
-                y.flatten(0, 1).gather(0, places).view(self.out[to].shape)
-            )
+            best = y.flatten(0, 1).gather(0, places)
+            self.convolved[to] = best.view_as(self.where[to])
 
     def windows(self, utterance: Utterance) -> Iterator[tuple[int, int, slice]]:
         """Yield first and end of frames that are pooled at a time, and where to."""

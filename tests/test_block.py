@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from bench._machine import threads
 from models import _block, _spans
 from models._block import learning_block
 from models._spans import Utterance, for_each, spans, utterances_of
@@ -61,13 +62,9 @@ def heard(
 @contextmanager
 def parts_of(near: int, long: int, n_threads: int = 2) -> Iterator[None]:
     """Work on so many bytes at a time; share out utterances of so many."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
-    try:
-        with patch.object(_spans, "NEAR", near), patch.object(_spans, "LONG", long):
-            yield
-    finally:
-        torch.set_num_threads(before)
+    sizes = patch.multiple(_spans, NEAR=near, LONG=long)
+    with sizes, threads(n_threads):
+        yield
 
 
 LENGTHS = st.lists(st.integers(1, 13), min_size=1, max_size=5)

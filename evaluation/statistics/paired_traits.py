@@ -29,13 +29,7 @@ from evaluation.statistics._permutation import (
 from evaluation.statistics._power import jackknifed, visible_difference
 from evaluation.statistics._trait_sums import TraitSums, concordance_of, read_sums
 from evaluation.statistics.mean_interval import no_interval
-from evaluation.statistics.paired import (
-    ALPHA,
-    BETTER,
-    UNKNOWN,
-    WORSE,
-    holm,
-)
+from evaluation.statistics.paired import ALPHA, BETTER, UNKNOWN, WORSE, holm
 from evaluation.statistics.trait_systems import TraitSystem, Values, refuse_unlike
 from evaluation.statistics.uncertainty import Interval
 
