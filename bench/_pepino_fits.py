@@ -17,7 +17,9 @@ from contracts.cache import Cache
 from contracts.feature import Block, FeatureSpec
 from contracts.view import View
 from models._joint import Settings, Task, fit_jointly, weighted_targets
-from models._joint_network import WIDTH, Hidden, Network, Part, initial
+from models._joint_dropout import alive
+from models._joint_network import WIDTH, Network, initial
+from models._joint_pass import Hidden, Lesson, learn
 from models._joint_reader import AT_ONCE
 
 FOLDS, EPOCHS = 5, 2
@@ -126,24 +128,27 @@ class Fits:
                 one.clamp_(-1, 1)
 
     def _read_and_compute(self, rows: NDArray[Any]) -> None:
-        network = Network(initial(*self.shape, len(CLASSES), 0), Settings(), 0)
+        network = Network(initial(*self.shape, len(CLASSES), 0), Settings())
         lengths, channels = self.view.n_frames("bench"), self.shape[1]
         longest = AT_ONCE * int(lengths.max())
         layers = torch.randn(self.shape[0], int(lengths.max()) * channels)
         mixed = torch.randn(longest, self.shape[1])
-        hidden = Hidden.make(longest, torch.float32)
-        target, into = torch.eye(len(CLASSES))[0], network.gradients[0]
+        hidden, draw = Hidden(1, longest, torch.float32), (0, 1)
+        target, into = torch.eye(len(CLASSES))[0] / 32, network.gradients[0]
         for at in range(0, len(rows), AT_ONCE):
             some = rows[at : at + AT_ONCE].tolist()
-            parts = [Part(int(lengths[i]), target, (1, str(i))) for i in some]
             for row in some:
                 frames = self.view.frames("bench", row, self.layers).transpose(0, 2, 1)
                 np.bitwise_xor.reduce(frames.reshape(-1).view(np.uint64))
-            z = mixed[: sum(part.n_frames for part in parts)]
-            each = z.flatten().split([part.n_frames * channels for part in parts])
+            own = [int(lengths[row]) for row in some]
+            z = mixed[None, : sum(own)]
+            each = z.flatten().split([n * channels for n in own])
             for one in each:
                 torch.mv(layers[:, : len(one)].t(), network.mixture, out=one)
-            network.learn(z, parts, 32.0, hidden, into, {})
+            names = [str(row) for row in some]
+            heard = alive(names, own, draw, network.settings.threshold, z.dtype)
+            targets = target.expand(1, len(own), -1)
+            learn([network], z, Lesson(own, targets, [[heard]], [into]), hidden)
             for one in each:
                 into.of["weights"].addmv_(layers[:, : len(one)], one)
             z.clamp_(-1, 1)

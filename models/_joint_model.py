@@ -14,7 +14,7 @@ from torch import Tensor
 
 from contracts.view import View
 from contracts.watching import tell
-from models._joint_network import Drawn, Gradient, Hidden, Network, Part, initial
+from models._joint_network import Network, initial
 from models._joint_reader import Source
 from models._joint_settings import Settings
 
@@ -80,6 +80,7 @@ class Model:
 
     Attributes:
         train, dev: id -> row of the targets
+        n_classes: that it tells apart
         ended, diverged: whether it goes on no more, and whether for no good reason
     """
 
@@ -99,11 +100,11 @@ class Model:
         offset = None
         if factor is not None:
             offset = torch.as_tensor(task.mean).to(dtype) * factor[:, 0]
-        n_classes = task.train_targets.shape[1]
+        self.n_classes = task.train_targets.shape[1]
         state = task.start or initial(
-            source.n_layers, source.channels, n_classes, task.seed
+            source.n_layers, source.channels, self.n_classes, task.seed
         )
-        self.network = Network(state, task.settings, task.seed, offset, dtype)
+        self.network = Network(state, task.settings, offset, dtype)
         self.history: list[dict[str, float]] = []
         self.best_epoch, self._least, self._best = 0, math.inf, self.network.state()
         self.ended = self.diverged = False
@@ -121,48 +122,34 @@ class Model:
         self.batches = [own[at : at + size] for at in range(0, len(own), size)]
         self._waiting = [len(batch) for batch in reversed(self.batches)]
         weighs = self.targets.double().sum(dim=1).tolist()
-        self._total: dict[str, float] = {}
+        self._weighed = self.targets.clone()
         for batch in self.batches:
-            total = sum(weighs[self.train[name]] for name in batch)
-            self._total |= dict.fromkeys(batch, total)
+            rows = [self.train[name] for name in batch]
+            self._weighed[rows] /= sum(weighs[row] for row in rows)
         self._seen = 0
 
-    def spans(self, names: Sequence[str]) -> Iterator[tuple[int, int]]:
-        """Yield first and end of runs of its own utterances that are in one batch."""
-        first, left = None, self._waiting[-1] - self._seen if self._waiting else 0
-        for at, name in enumerate([*names, ""]):
-            own = name in self.train
-            if first is not None and (not own or not left):
-                yield first, at
-                first = None
-            if own:
-                first = at if first is None else first
-                left = (left or self.task.settings.batch_size) - 1
+    def chosen(self, names: Sequence[str]) -> Iterator[tuple[int, ...]]:
+        """Yield positions of its own utterances, those of one batch at a time."""
+        found: list[int] = []
+        left = self._waiting[-1] - self._seen if self._waiting else 0
+        for at, name in enumerate(names):
+            if name in self.train:
+                if not left:
+                    yield tuple(found)
+                    found, left = [], self.task.settings.batch_size
+                found.append(at)
+                left -= 1
+        if found:
+            yield tuple(found)
 
-    def learn(
-        self,
-        names: Sequence[str],
-        n_frames: Sequence[int],
-        z: Tensor,
-        hidden: Hidden,
-        into: Gradient,
-        drawn: Drawn,
-    ) -> None:
-        """Add utterances of one batch to a gradient.
+    def judged(self, names: Sequence[str]) -> Iterator[tuple[int, ...]]:
+        """Yield positions of its development utterances, all at a time."""
+        if found := tuple(at for at, name in enumerate(names) if name in self.dev):
+            yield found
 
-        Args:
-            names: of them
-            n_frames: of each
-            z: mixed frames, as of ``Network.learn``
-            hidden: places to work in
-            into: what is added to
-            drawn: as of ``Network.learn``
-        """
-        parts = [
-            Part(n, self.targets[self.train[name]], (self.epoch, name))
-            for name, n in zip(names, n_frames, strict=True)
-        ]
-        self.network.learn(z, parts, self._total[names[0]], hidden, into, drawn)
+    def weighed(self, names: Sequence[str]) -> Tensor:
+        """Return what each class weighs ``(name, class)``, as a share of the batch."""
+        return self._weighed[[self.train[name] for name in names]]
 
     def count(self, n: int) -> None:
         """Say that n were learnt from; the last one of a batch moves the weights."""
@@ -175,9 +162,9 @@ class Model:
         self._loss += self.network.step() * self._waiting.pop()
         self._seen = 0
 
-    def look(self, name: str, z: Tensor, hidden: Hidden) -> None:
-        """Keep the logits of a development utterance."""
-        self.heard[self.dev[name]] = self.network.logits(z, hidden).double()
+    def look(self, names: Sequence[str], logits: Tensor) -> None:
+        """Keep the logits of development utterances ``(name, class)``."""
+        self.heard[[self.dev[name] for name in names]] = logits.double()
 
     def end(self, seconds: float) -> None:
         """Write down an epoch; keep its weights if they are the best so far."""

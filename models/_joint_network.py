@@ -10,25 +10,19 @@ The network, for frames ``x`` of an utterance ``(layer, frame, channel)``::
 batch without padding, and gradients of utterances add up to that of their batch: the
 loss is a sum over utterances, divided by what the batch weighs. What depends on
 weights alone is done once for each step: the mean is taken off the first bias, and
-what dropout scales up is scaled in ``second`` and after it.
-
-Dropout compares random bytes with a threshold, which is 30 times as quick as drawing
-uniform numbers: a share of .2 becomes 51 / 256 = .1992. Each utterance has bytes of its
-own, drawn from seed, epoch and id, whoever else is fitted and in whatever order.
+what dropout scales up is scaled in ``second`` and after it. The output and the loss
+are worked out in ``models._joint_pass``, for several models at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models._device import drawing
-from models._joint_settings import BYTE, Settings, number
+from models._joint_settings import BYTE, Settings
 
 WIDTH = 128  # of both hidden layers
 
@@ -47,41 +41,6 @@ def initial(
     for name, part in parts.items():
         state |= {f"{name}.{k}": v for k, v in part.state_dict().items()}
     return state
-
-
-class Hidden(NamedTuple):
-    """Places ``(frame, 128)`` for what is between the layers, used again and again."""
-
-    first: Tensor
-    second: Tensor
-    spare: Tensor
-
-    @classmethod
-    def make(cls, n_frames: int, dtype: torch.dtype) -> Hidden:
-        """Take memory for the longest utterance."""
-        return cls(*torch.empty(3, n_frames, WIDTH, dtype=dtype))
-
-    def cut(self, n_frames: int) -> Hidden:
-        """Return places for so many frames."""
-        return Hidden(*(part[:n_frames] for part in self))
-
-
-# seed, threshold, epoch and id -> 1 where heard, else 0: (hidden layer, frame, 128)
-Drawn = dict[tuple[int, int, int, str], Tensor]
-
-
-class Part(NamedTuple):
-    """One utterance among those that are learnt from at a time.
-
-    Attributes:
-        n_frames: its own
-        target: what each class weighs ``(class,)``
-        draw: epoch and id, which dropout is drawn from
-    """
-
-    n_frames: int
-    target: Tensor
-    draw: tuple[int, str]
 
 
 class Gradient:
@@ -104,7 +63,6 @@ class Network:
     Args:
         state: first weights by name, as of ``initial``
         settings: how it is trained
-        seed: of dropout
         offset: ``(layer, channel)`` that is taken off scaled frames, mean / scale;
             None: nothing
         dtype: of all numbers
@@ -114,18 +72,17 @@ class Network:
         self,
         state: Mapping[str, Tensor],
         settings: Settings,
-        seed: int,
         offset: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.settings, self.seed, self.offset = settings, seed, offset
+        self.settings, self.offset = settings, offset
         self.shapes = {name: value.shape for name, value in state.items()}
         self.flat = torch.cat(
             [v.detach().reshape(-1).to(dtype) for v in state.values()]
         )
         self.of = parts_of(self.flat, self.shapes)
         self.gradients = [self.gradient()]
-        self.optimiser = torch.optim.Adam([self.flat], lr=settings.lr, foreach=False)
+        self.optimiser = torch.optim.Adam([self.flat], lr=settings.lr, fused=True)
         self.louder = BYTE / (BYTE - settings.threshold)
         self.refresh()
 
@@ -147,83 +104,47 @@ class Network:
         """Return a copy of the weights by name."""
         return {name: value.clone() for name, value in self.of.items()}
 
-    def logits(self, z: Tensor, hidden: Hidden) -> Tensor:
-        """Return ``(class,)`` of one utterance's mixed frames ``(frame, channel)``."""
-        p = self.of
-        h, g, _ = hidden.cut(len(z))
-        torch.addmm(self.first_bias, z, p["first.weight"].t(), out=h).clamp_(min=0)
-        torch.addmm(p["second.bias"], h, p["second.weight"].t(), out=g).clamp_(min=0)
-        return torch.addmv(p["out.bias"], p["out.weight"], g.mean(dim=0))
-
-    def learn(
-        self,
-        z: Tensor,
-        parts: Sequence[Part],
-        total: float,
-        hidden: Hidden,
-        into: Gradient,
-        drawn: Drawn,
+    def hear(
+        self, z: Tensor, first: Tensor, second: Tensor, alive: Sequence[Tensor]
     ) -> None:
-        """Add utterances of one batch to the gradient; all but that of layer weights.
+        """Go forward to the second hidden layer.
 
         Args:
-            z: mixed frames ``(frame, channel)`` of all of them, one after the other;
-                afterwards it holds the gradient of the loss with respect to them
-            parts: which frames are whose
-            total: what the batch weighs
-            hidden: places to work in
-            into: what is added to
-            drawn: what others with the same seed drew, and this one adds to
+            z: mixed frames ``(frame, channel)``
+            first: what the first hidden layer becomes ``(frame, 128)``
+            second: what the second becomes
+            alive: 1 where heard, else 0 ``(hidden layer, frame, 128)``, of frames one
+                after the other; empty: nothing is silenced, and nothing made louder
+        """
+        p = self.of
+        torch.addmm(self.first_bias, z, p["first.weight"].t(), out=first).clamp_(min=0)
+        _silence(first, alive, 0)
+        weight = self.loud_second if alive else p["second.weight"]
+        torch.addmm(p["second.bias"], first, weight.t(), out=second).clamp_(min=0)
+        _silence(second, alive, 1)
+
+    def answer(
+        self, z: Tensor, first: Tensor, second: Tensor, to: Tensor, into: Gradient
+    ) -> None:
+        """Go back from the second hidden layer to the frames.
+
+        Args:
+            z: mixed frames; become their own gradient, where layers are weighed
+            first: as ``hear`` left it
+            second: likewise; is used up
+            to: gradient of the second hidden layer, were all of it heard; is used up
+            into: what is added to; all but layer weights and the output
         """
         p, g = self.of, into.of
-        h1, h2, spare = hidden.cut(len(z))
-        alive = self._alive(parts, drawn)
-        lengths = [part.n_frames for part in parts]
-        torch.addmm(self.first_bias, z, p["first.weight"].t(), out=h1).clamp_(min=0)
-        _silence(h1.split(lengths), alive, 0)
-        torch.addmm(p["second.bias"], h1, self.loud_second.t(), out=h2).clamp_(min=0)
-        _silence(h2.split(lengths), alive, 1)
-        torch.sign(h2, out=spare)  # where heard and alive
-        targets = torch.stack([part.target for part in parts])
-        to_frames = self._judge(h2.split(lengths), targets, total, into)
-        for own, one in zip(spare.split(lengths), to_frames, strict=True):
-            own.mul_(one)
-        to_second = spare
-        g["second.weight"].addmm_(to_second.t(), h1, alpha=self.louder)
+        to_second = to.mul_(second.sign_())  # where heard and alive
+        g["second.weight"].addmm_(to_second.t(), first, alpha=self.louder)
         g["second.bias"].add_(to_second.sum(dim=0))
-        torch.mm(to_second, self.loud_second, out=h2)
-        to_first = h2.mul_(torch.sign(h1, out=spare))
+        to_first = torch.mm(to_second, self.loud_second, out=second)
+        to_first.mul_(torch.sign(first, out=to))
         g["first.weight"].addmm_(to_first.t(), z)
         g["first.bias"].add_(to_first.sum(dim=0))
         if len(self.mixture) > 1:
             torch.mm(to_first, p["first.weight"], out=z)
-
-    def _judge(
-        self, hidden: Sequence[Tensor], targets: Tensor, total: float, into: Gradient
-    ) -> Tensor:
-        """Add what utterances do to the output; return what each frame gets.
-
-        Args:
-            hidden: the second hidden layer of each ``(frame, 128)``
-            targets: what each class weighs ``(utterance, class)``
-            total: what the batch weighs
-            into: what is added to
-
-        Returns:
-            ``(utterance, 128)``: frames of an utterance get the same
-        """
-        p, g = self.of, into.of
-        shares = [self.louder / len(own) for own in hidden]
-        share = torch.tensor(shares, dtype=targets.dtype)[:, None]
-        means = torch.stack([own.sum(dim=0) for own in hidden]).mul_(share)
-        logits = torch.addmm(p["out.bias"], means, p["out.weight"].t())
-        likely = logits.log_softmax(dim=1)
-        into.loss -= float(torch.sum(targets * likely)) / total
-        to_logits = likely.exp_().mul_(targets.sum(dim=1, keepdim=True)).sub_(targets)
-        to_logits.div_(total)
-        g["out.weight"].addmm_(to_logits.t(), means)
-        g["out.bias"].add_(to_logits.sum(dim=0))
-        return torch.mm(to_logits, p["out.weight"]).mul_(share)
 
     def step(self) -> float:
         """Move the weights by the gradient of a whole batch; return its loss."""
@@ -254,32 +175,14 @@ class Network:
         own = to_mixture - to_mixture @ self.mixture
         g["weights"].copy_(a.sign() / a.abs().sum() * own)
 
-    def _alive(self, parts: Sequence[Part], drawn: Drawn) -> list[Tensor]:
-        """Return 1 where heard, else 0, ``(hidden layer, frame, 128)`` of each.
 
-        None at all where nothing is silenced.
-        """
-        threshold = self.settings.threshold
-        if not threshold:
-            return []
-        keys = [(self.seed, threshold, *part.draw) for part in parts]
-        for key, part in zip(keys, parts, strict=True):
-            if key not in drawn:
-                bits = torch.from_numpy(self._bytes(part.n_frames, part.draw))
-                alive = bits.to(self.flat.dtype).sub_(threshold - 1).clamp_(0, 1)
-                drawn[key] = alive
-        return [drawn[key] for key in keys]
-
-    def _bytes(self, n_frames: int, draw: tuple[int, str]) -> NDArray[np.uint8]:
-        bits = np.random.SFC64(number("dropout", self.seed, *draw))
-        drawn: NDArray[np.uint64] = bits.random_raw(2 * n_frames * WIDTH // 8)
-        return drawn.view(np.uint8).reshape(2, n_frames, WIDTH)
-
-
-def _silence(hidden: Sequence[Tensor], alive: Sequence[Tensor], i: int) -> None:
-    """Silence a hidden layer ``i`` of each utterance where it is not alive."""
-    for own, one in zip(hidden, alive, strict=bool(alive)):
-        own.mul_(one[i])
+def _silence(hidden: Tensor, alive: Sequence[Tensor], i: int) -> None:
+    """Silence hidden layer ``i`` where it is not alive."""
+    at = 0
+    for one in alive:
+        heard = one[i]
+        hidden[at : at + len(heard)].mul_(heard)
+        at += len(heard)
 
 
 def parts_of(flat: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:

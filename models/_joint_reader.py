@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,8 @@ from torch import Tensor
 
 from contracts.errors import RunError, listing
 from contracts.view import View
-from models._joint_network import Drawn, Hidden
+from models._joint_dropout import alive
+from models._joint_pass import Hidden
 from models._maps import map_facts, pinned
 
 AT_ONCE = 4  # utterances: weights and gradients cross memory once for all of them
@@ -74,6 +76,13 @@ class Source:
             raise RunError(msg)
 
 
+class Run(NamedTuple):
+    """Frames that lie side by side where all were read, and among those chosen."""
+
+    read: slice
+    chosen: slice
+
+
 class Heard(NamedTuple):
     """Some utterances that were read.
 
@@ -87,15 +96,21 @@ class Heard(NamedTuple):
     lengths: Sequence[int]
     frames: Tensor
 
-    def cut(self, span: range) -> Heard:
-        """Return neighbours among them, whose frames stay where they are."""
-        at, end = span.start, span.stop
-        first, n = sum(self.lengths[:at]), sum(self.lengths[at:end])
-        return Heard(
-            self.names[at:end],
-            self.lengths[at:end],
-            self.frames[:, first : first + n],
-        )
+    def runs(self, chosen: Sequence[int]) -> list[Run]:
+        """Return where the frames of some utterances lie, neighbours in one run.
+
+        Args:
+            chosen: their positions, rising
+        """
+        ends = list(accumulate(self.lengths, initial=0))
+        runs: list[Run] = []
+        for i in chosen:
+            at, end, n = ends[i], ends[i + 1], runs[-1].chosen.stop if runs else 0
+            if runs and runs[-1].read.stop == at:
+                last = runs.pop()
+                at, n = last.read.start, last.chosen.start
+            runs.append(Run(slice(at, end), slice(n, n + end - at)))
+        return runs
 
 
 class Reader:
@@ -114,13 +129,13 @@ class Reader:
         self._frames = torch.empty(source.n_layers * size, dtype=dtype)
         self._scaled = torch.empty(0, dtype=dtype)
         self._mixed = torch.zeros(sum(_products(n_models)) * size, dtype=dtype)
-        self.hidden = Hidden.make(AT_ONCE * source.longest, dtype)
-        self.drawn: Drawn = {}  # of the utterances that were read last
+        self.hidden = Hidden(n_models, AT_ONCE * source.longest, dtype)
+        self._alive: dict[tuple[object, ...], Tensor] = {}  # of what was read last
 
     def read(self, names: Sequence[str]) -> Heard:
         """Read utterances, at most ``AT_ONCE``; the next take their place."""
         source, stored = self.source, []
-        self.drawn.clear()
+        self._alive.clear()
         for name in names:
             view, row = source.places[name]
             values = view.frames(source.feature, row, source.layers)
@@ -140,34 +155,60 @@ class Reader:
             self._scaled = torch.empty_like(self._frames)
         return torch.mul(frames, factor, out=_place(self._scaled, frames.shape))
 
-    def mixed(self, frames: Tensor, mixtures: Tensor) -> Tensor:
+    def alive(self, heard: Heard, draw: tuple[int, int], threshold: int) -> Tensor:
+        """Return what dropout leaves of all that was read last, drawn once.
+
+        Args, and what is returned: as of ``models._joint_dropout.alive``
+        """
+        key = draw, threshold
+        if key not in self._alive:
+            self._alive[key] = alive(
+                heard.names, heard.lengths, draw, threshold, heard.frames.dtype
+            )
+        return self._alive[key]
+
+    def mixed(self, frames: Tensor, mixtures: Tensor, runs: Sequence[Run]) -> Tensor:
         """Mix layers for each model.
 
         Args:
             frames: ``(layer, frame, channel)``
             mixtures: ``(model, layer)``
+            runs: which frames
 
         Returns:
-            ``(model, frame, channel)``
+            ``(model, frame, channel)``, the runs one after the other
         """
-        out = _place(self._mixed, (len(mixtures), *frames.shape[1:]))
-        torch.mm(mixtures, frames.flatten(1), out=out.flatten(1))
+        out = _place(self._mixed, (len(mixtures), *_shape(frames, runs)))
+        for run in runs:
+            place = out[:, run.chosen].flatten(1)
+            torch.mm(mixtures, frames[:, run.read].flatten(1), out=place)
         return out
 
-    def to_mixtures(self, frames: Tensor, n_models: int) -> Tensor:
+    def to_mixtures(self, frames: Tensor, n_models: int, runs: Sequence[Run]) -> Tensor:
         """Multiply frames with what now stands where they were mixed.
 
         Args:
             frames: ``(layer, frame, channel)``
             n_models: that they were mixed for
+            runs: which frames
 
         Returns:
             ``(model, layer)``
         """
-        sizes, lines = _products(n_models), frames.flatten(1)
-        mixed = _place(self._mixed, (sum(sizes), *frames.shape[1:])).flatten(1)
-        found = [torch.mm(lines, some.t()) for some in mixed.split(sizes)]
-        return torch.cat(found, dim=1)[:, :n_models].t()
+        sizes = _products(n_models)
+        mixed = _place(self._mixed, (sum(sizes), *_shape(frames, runs)))
+        found = frames.new_zeros(len(frames), sum(sizes))
+        for run in runs:
+            lines = frames[:, run.read].flatten(1)
+            places = mixed[:, run.chosen].flatten(1).split(sizes)
+            for into, some in zip(found.split(sizes, dim=1), places, strict=True):
+                into.addmm_(lines, some.t())
+        return found[:, :n_models].t()
+
+
+def _shape(frames: Tensor, runs: Sequence[Run]) -> tuple[int, int]:
+    """Return how many frames and channels the runs have."""
+    return runs[-1].chosen.stop, frames.shape[2]
 
 
 def _products(n_models: int) -> tuple[int, ...]:

@@ -20,8 +20,10 @@ from contracts.errors import CacheError, RunError
 from contracts.labels import LabelMap
 from contracts.view import View
 from models._joint import Fitted, Settings, Task, fit_jointly, weighted_targets
-from models._joint_network import Hidden, Network, Part, initial
-from models._joint_reader import Reader
+from models._joint_dropout import alive, random_bytes
+from models._joint_network import Network, initial
+from models._joint_pass import Hidden, Lesson, learn, logits
+from models._joint_reader import Heard, Reader, Run
 from models._joint_settings import number
 from models._joint_work import grouped, shared_out
 from tests.synthetic import LABELS, make_cache, rows
@@ -256,22 +258,24 @@ def test_without_dropout_it_is_plain_torch(
 def test_dropout_is_that_of_torch_with_the_same_mask(view: View) -> None:
     task = task_of(view, dropout=0.3)
     torch.manual_seed(0)
-    network = Network(initial(3, WIDE, 4, 0), task.settings, 0, dtype=DOUBLE)
+    network = Network(initial(3, WIDE, 4, 0), task.settings, dtype=DOUBLE)
     z, target = torch.randn(31, WIDE, dtype=DOUBLE), torch.eye(4, dtype=DOUBLE)[1]
     into = network.gradients[0]
-    parts = [Part(12, target, (2, "toy/x")), Part(19, target, (2, "toy/y"))]
-    heard = torch.cat(network._alive(parts, {}), dim=1) * (256 / 179)
+    drawn = alive(["toy/x", "toy/y"], [12, 19], (0, 2), 77, DOUBLE)
+    heard = drawn * (256 / 179)
     assert abs(float(heard.mean()) - 1) < 0.03
     p = {k: v.clone().requires_grad_() for k, v in network.of.items()}
     x = z.clone().requires_grad_()
     h = F.relu(x @ p["first.weight"].T + p["first.bias"]) * heard[0]
     h = F.relu(h @ p["second.weight"].T + p["second.bias"]) * heard[1]
     means = torch.stack([h[:12].mean(0), h[12:].mean(0)])
-    logits = means @ p["out.weight"].T + p["out.bias"]
-    loss = F.cross_entropy(logits, torch.tensor([1, 1]))
+    answer = means @ p["out.weight"].T + p["out.bias"]
+    loss = F.cross_entropy(answer, torch.tensor([1, 1]))
     loss.backward()
 
-    network.learn(z, parts, 2.0, Hidden.make(40, DOUBLE), into, {})
+    targets = target.expand(1, 2, -1) / 2
+    lesson = Lesson([12, 19], targets, [drawn.split([5, 26], dim=1)], [into])
+    learn([network], z[None], lesson, Hidden(2, 40, DOUBLE))
 
     assert into.loss == pytest.approx(float(loss.detach()), rel=1e-12)
     np.testing.assert_allclose(z, x.grad, atol=1e-14)
@@ -279,19 +283,16 @@ def test_dropout_is_that_of_torch_with_the_same_mask(view: View) -> None:
         np.testing.assert_allclose(into.of[name], p[name].grad, atol=1e-14)
 
 
-def test_dropout_depends_on_seed_epoch_and_utterance_alone(view: View) -> None:
-    state, own = initial(3, WIDE, 4, 0), Settings()
-    one, other = Network(state, own, 0), Network(state, own, 1)
+def test_dropout_depends_on_seed_epoch_and_utterance_alone() -> None:
+    first = random_bytes("a", 20, (0, 1))
 
-    first = one._bytes(20, (1, "a"))
-
-    one._bytes(50, (1, "b"))
-    assert np.array_equal(first, one._bytes(20, (1, "a")))
+    random_bytes("b", 50, (0, 1))
+    assert np.array_equal(first, random_bytes("a", 20, (0, 1)))
     for drawn in (
-        other._bytes(20, (1, "a")),
-        one._bytes(20, (2, "a")),
-        one._bytes(20, (1, "b")),
-        one._bytes(21, (1, "a"))[:, 1:],
+        random_bytes("a", 20, (1, 1)),
+        random_bytes("a", 20, (0, 2)),
+        random_bytes("b", 20, (0, 1)),
+        random_bytes("a", 21, (0, 1))[:, 1:],
     ):
         assert not np.array_equal(first, drawn)
 
@@ -373,7 +374,7 @@ def test_draws_threads_and_warnings_of_others_are_left_alone(view: View) -> None
 def test_models_with_one_scale_share_their_frames(view: View) -> None:
     class Fake:
         def __init__(self, position: int, factor: object) -> None:
-            self.position, self.factor = position, factor
+            self.position, self.factor, self.n_classes = position, factor, 4
 
     a, b = object(), object()
     models: list[Any] = [Fake(i, (a, b)[i % 2]) for i in range(7)]
@@ -465,18 +466,19 @@ def test_the_plain_loop_computes_the_same(view: View, tmp_path: Path) -> None:
     state["weights"] = torch.tensor([0.5, -2.0, 1.0])
     plain = loader.Pepino(len(LAYERS), WIDE).eval()
     plain.load_state_dict(state)
-    ours = Network(state, Settings(), 0)
+    ours = Network(state, Settings())
 
     files = loader.Files(loader.write(tmp_path, frames), [3, 1, 2])
     maps, lengths, labels = loader.pad([files[i] for i in range(len(files))])
 
     assert labels.tolist() == [3, 1, 2]
     assert lengths.tolist() == [one.shape[1] for one in frames]
-    for one, logits in zip(frames, plain(maps, lengths), strict=True):
+    for one, wanted in zip(frames, plain(maps, lengths), strict=True):
         x = torch.from_numpy(one.astype(np.float32))
         z = torch.einsum("l,ltc->tc", ours.mixture, x)
-        hidden = Hidden.make(len(z), torch.float32)
-        np.testing.assert_allclose(ours.logits(z, hidden), logits.detach(), atol=1e-5)
+        hidden = Hidden(1, len(z), torch.float32)
+        (got,) = logits([ours], z[None], [len(z)], hidden)[0]
+        np.testing.assert_allclose(got, wanted.detach(), atol=1e-5)
 
 
 def test_the_bench_counts_what_each_learns_from() -> None:
@@ -517,16 +519,24 @@ def test_the_bench_holds_no_utterance_on_two_sides(view: View, tmp_path: Path) -
     assert fits.learnt(fits.tasks(2)) == EPOCHS * 10 * 14
 
 
+@pytest.mark.parametrize("chosen", [(0,), (2,), (0, 1, 2), (0, 2), (1, 3)])
 @pytest.mark.parametrize("n_models", range(1, 17))
-def test_products_with_mixed_frames_are_plain_ones(n_models: int) -> None:
+def test_products_with_mixed_frames_are_plain_ones(
+    n_models: int, chosen: tuple[int, ...]
+) -> None:
     source = SimpleNamespace(longest=5, channels=3, n_layers=4)
     reader = Reader(source, 16, torch.float64)  # type: ignore[arg-type]
     torch.manual_seed(0)
-    reader.mixed(torch.randn(4, 9, 3).double(), torch.full((16, 4), torch.nan).double())
-    frames, mixtures = torch.randn(4, 7, 3).double(), torch.rand(n_models, 4).double()
+    bad, every = torch.full((16, 4), torch.nan).double(), [Run(*[slice(0, 9)] * 2)]
+    reader.mixed(torch.randn(4, 9, 3).double(), bad, every)
+    lengths = [2, 3, 1, 4]
+    frames, mixtures = torch.randn(4, 10, 3).double(), torch.rand(n_models, 4).double()
+    runs = Heard("abcd", lengths, frames).runs(chosen)
+    own = torch.cat([frames.split(lengths, dim=1)[i] for i in chosen], dim=1)
 
-    mixed = reader.mixed(frames, mixtures)
-    found = reader.to_mixtures(frames, n_models)
+    mixed = reader.mixed(frames, mixtures, runs)
+    found = reader.to_mixtures(frames, n_models, runs)
 
-    torch.testing.assert_close(mixed, torch.einsum("ml,ltc->mtc", mixtures, frames))
-    torch.testing.assert_close(found, torch.einsum("mtc,ltc->ml", mixed, frames))
+    assert len(runs) == (2 if len(chosen) == 2 else 1)
+    torch.testing.assert_close(mixed, torch.einsum("ml,ltc->mtc", mixtures, own))
+    torch.testing.assert_close(found, torch.einsum("mtc,ltc->ml", mixed, own))
