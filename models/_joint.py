@@ -95,7 +95,8 @@ def fit_jointly(
     _refuse_shapes(tasks, source)
     pairs = zip(tasks, _factors(tasks, dtype), strict=True)
     models = [Model(i, t, source, factor, dtype) for i, (t, factor) in enumerate(pairs)]
-    work = Work(source, n_threads or torch.get_num_threads(), order_seed, dtype)
+    n = n_threads or torch.get_num_threads()
+    work = Work(source, len(models), n, order_seed, dtype)
     yield from _epochs(models, work)
 
 

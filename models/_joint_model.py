@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -123,23 +124,17 @@ class Model:
         self._waiting = [len(batch) for batch in reversed(self.batches)]
         weighs = self.targets.double().sum(dim=1).tolist()
         self._weighed = self.targets.clone()
-        for batch in self.batches:
+        self._batch: dict[str, int] = {}
+        for i, batch in enumerate(self.batches):
+            self._batch |= dict.fromkeys(batch, i)
             rows = [self.train[name] for name in batch]
             self._weighed[rows] /= sum(weighs[row] for row in rows)
         self._seen = 0
 
     def chosen(self, names: Sequence[str]) -> Iterator[tuple[int, ...]]:
         """Yield positions of its own utterances, those of one batch at a time."""
-        found: list[int] = []
-        left = self._waiting[-1] - self._seen if self._waiting else 0
-        for at, name in enumerate(names):
-            if name in self.train:
-                if not left:
-                    yield tuple(found)
-                    found, left = [], self.task.settings.batch_size
-                found.append(at)
-                left -= 1
-        if found:
+        own = [at for at, name in enumerate(names) if name in self.train]
+        for _, found in groupby(own, lambda at: self._batch[names[at]]):
             yield tuple(found)
 
     def judged(self, names: Sequence[str]) -> Iterator[tuple[int, ...]]:

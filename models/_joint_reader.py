@@ -1,9 +1,9 @@
-"""Frames as many models read them: mapped, converted and scaled once for all."""
+"""Frames as many models read them: mapped and converted once for all."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import accumulate
 from typing import NamedTuple
@@ -15,13 +15,11 @@ from torch import Tensor
 from contracts.errors import RunError, listing
 from contracts.view import View
 from models._joint_dropout import alive
-from models._joint_pass import Hidden
 from models._maps import map_facts, pinned
 
-AT_ONCE = 4  # utterances: weights and gradients cross memory once for all of them
-# models -> rows of the products with their frames. Of 3, 5, 7 and 9 to 15 rows at once
-# MKL makes more work on AVX2 (of 13, 1.6 times that of 16); what is too much is let go
-PRODUCTS = {3: (4,), 5: (4, 1), 7: (8,)} | dict.fromkeys(range(9, 16), (16,))
+AT_ONCE = 4  # utterances of one model: weights cross memory once for all of them
+STRETCH = 6  # utterances of several, of which each hears some
+FRAMES = 256 * STRETCH  # most at a time, unless one utterance has more
 
 
 class Source:
@@ -34,7 +32,7 @@ class Source:
 
     Attributes:
         n_layers, channels: of each utterance
-        longest: frames of the longest
+        most: frames that are read at a time
 
     Raises:
         CacheError: if the feature is missing, or has no frames
@@ -44,8 +42,9 @@ class Source:
     def __init__(
         self, views: Iterable[View], feature: str, layers: Sequence[int] | None
     ) -> None:
-        self.feature, self.longest = feature, 1
+        self.feature = feature
         self.places: dict[str, tuple[View, int]] = {}
+        self._lengths: dict[str, int] = {}
         stores = set()
         for view in views:
             chosen = pinned(view, (feature,))
@@ -54,7 +53,7 @@ class Source:
             self.places |= {name: (chosen, row) for name, row in rows.items()}
             facts = map_facts(chosen, feature, layers)
             stores.add((str(chosen.cache.folder), chosen.spec(feature).short))
-            self.longest = max(self.longest, *chosen.n_frames(feature).tolist())
+            self._lengths |= dict(zip(rows, chosen.n_frames(feature), strict=True))
         if len(stores) != 1:
             msg = (
                 "fits that share their reading need one feature in one cache: expected "
@@ -64,6 +63,23 @@ class Source:
         self.layers: list[int] = facts["layers"]
         self.n_layers: int = facts["n_layers"]
         self.channels: int = facts["channels"]
+        self.most = max(FRAMES, *self._lengths.values())
+
+    def cut(self, names: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+        """Yield what is read at a time, in its order.
+
+        Args:
+            names: of utterances
+            most: of them
+        """
+        at = n_frames = 0
+        for i, name in enumerate(names):
+            n_frames += self._lengths[name]
+            if i - at == most or n_frames > self.most:
+                yield names[at:i]
+                at, n_frames = i, self._lengths[name]
+        if at < len(names):
+            yield names[at:]
 
     @staticmethod
     def _refuse_twice(view: View) -> None:
@@ -114,26 +130,22 @@ class Heard(NamedTuple):
 
 
 class Reader:
-    """What one worker reads with; its arrays are used again for every utterance.
+    """What utterances are read with; its arrays are used again for the next.
 
     Args:
         source: of the utterances
-        n_models: most models that one utterance is mixed for at a time
         dtype: that frames are converted to
     """
 
-    def __init__(self, source: Source, n_models: int, dtype: torch.dtype) -> None:
+    def __init__(self, source: Source, dtype: torch.dtype) -> None:
         _hush()
         self.source = source
-        size = AT_ONCE * source.longest * source.channels
-        self._frames = torch.empty(source.n_layers * size, dtype=dtype)
-        self._scaled = torch.empty(0, dtype=dtype)
-        self._mixed = torch.zeros(sum(_products(n_models)) * size, dtype=dtype)
-        self.hidden = Hidden(n_models, AT_ONCE * source.longest, dtype)
+        size = source.n_layers * source.most * source.channels
+        self._frames = torch.empty(size, dtype=dtype)
         self._alive: dict[tuple[object, ...], Tensor] = {}  # of what was read last
 
     def read(self, names: Sequence[str]) -> Heard:
-        """Read utterances, at most ``AT_ONCE``; the next take their place."""
+        """Read utterances, as of ``Source.cut``; the next take their place."""
         source, stored = self.source, []
         self._alive.clear()
         for name in names:
@@ -142,18 +154,10 @@ class Reader:
             stored.append(torch.from_numpy(values.transpose(0, 2, 1)))
         lengths = [values.shape[1] for values in stored]
         shape = len(stored[0]), sum(lengths), source.channels
-        frames = _place(self._frames, shape)
-        for place, value in zip(frames.split(lengths, dim=1), stored, strict=True):
-            place.copy_(value)
+        frames = place(self._frames, shape)
+        for own, value in zip(frames.split(lengths, dim=1), stored, strict=True):
+            own.copy_(value)
         return Heard(names, lengths, frames)
-
-    def scaled(self, frames: Tensor, factor: Tensor | None) -> Tensor:
-        """Return frames times a factor ``(layer, 1, channel)``; None: as they are."""
-        if factor is None:
-            return frames
-        if not len(self._scaled):
-            self._scaled = torch.empty_like(self._frames)
-        return torch.mul(frames, factor, out=_place(self._scaled, frames.shape))
 
     def alive(self, heard: Heard, draw: tuple[int, int], threshold: int) -> Tensor:
         """Return what dropout leaves of all that was read last, drawn once.
@@ -167,55 +171,9 @@ class Reader:
             )
         return self._alive[key]
 
-    def mixed(self, frames: Tensor, mixtures: Tensor, runs: Sequence[Run]) -> Tensor:
-        """Mix layers for each model.
 
-        Args:
-            frames: ``(layer, frame, channel)``
-            mixtures: ``(model, layer)``
-            runs: which frames
-
-        Returns:
-            ``(model, frame, channel)``, the runs one after the other
-        """
-        out = _place(self._mixed, (len(mixtures), *_shape(frames, runs)))
-        for run in runs:
-            place = out[:, run.chosen].flatten(1)
-            torch.mm(mixtures, frames[:, run.read].flatten(1), out=place)
-        return out
-
-    def to_mixtures(self, frames: Tensor, n_models: int, runs: Sequence[Run]) -> Tensor:
-        """Multiply frames with what now stands where they were mixed.
-
-        Args:
-            frames: ``(layer, frame, channel)``
-            n_models: that they were mixed for
-            runs: which frames
-
-        Returns:
-            ``(model, layer)``
-        """
-        sizes = _products(n_models)
-        mixed = _place(self._mixed, (sum(sizes), *_shape(frames, runs)))
-        found = frames.new_zeros(len(frames), sum(sizes))
-        for run in runs:
-            lines = frames[:, run.read].flatten(1)
-            places = mixed[:, run.chosen].flatten(1).split(sizes)
-            for into, some in zip(found.split(sizes, dim=1), places, strict=True):
-                into.addmm_(lines, some.t())
-        return found[:, :n_models].t()
-
-
-def _shape(frames: Tensor, runs: Sequence[Run]) -> tuple[int, int]:
-    """Return how many frames and channels the runs have."""
-    return runs[-1].chosen.stop, frames.shape[2]
-
-
-def _products(n_models: int) -> tuple[int, ...]:
-    return PRODUCTS.get(n_models, (n_models,))
-
-
-def _place(array: Tensor, shape: Sequence[int]) -> Tensor:
+def place(array: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return the beginning of a long array in a shape."""
     return array[: int(np.prod(shape))].view(*shape)
 
 

@@ -1,31 +1,30 @@
 """One epoch of many fits, shared out among threads.
 
-Each thread goes over the utterances for itself with its share of the models, with one
-thread of torch: products of 200 x 768 x 128 gain little from more. Reading twice costs
-less than waiting for each other at every utterance.
+Each thread has one thread of torch: products of 200 x 768 x 128 gain little from more.
+Many models learn from stretches of utterances as those go by, the small groups in
+which they hear the same; one alone has the utterances of each batch shared out.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
-from queue import SimpleQueue
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from models._joint_mixer import Mixer
 from models._joint_model import Model
 from models._joint_network import Gradient
 from models._joint_pass import Lesson, learn, logits
-from models._joint_reader import AT_ONCE, Heard, Reader, Run, Source
+from models._joint_reader import AT_ONCE, STRETCH, Heard, Reader, Run, Source
 from models._joint_settings import number
+from models._joint_stream import Chosen, Share, Stream, Stretch
 from models._threads import single_threads
 
-Chosen = tuple[int, ...]  # positions among those that are read at a time
-MIXED = 16  # models that frames are mixed for at a time: 13 of 25 on two cores
+MIXED = 16  # most models that frames are mixed for at a time
 
 
 class Work:
@@ -33,19 +32,25 @@ class Work:
 
     Args:
         source: of the frames
+        n_models: how many they are
         n_threads: that work is shared out among
         order_seed: of the order of utterances
         dtype: of all numbers
     """
 
     def __init__(
-        self, source: Source, n_threads: int, order_seed: int, dtype: torch.dtype
+        self,
+        source: Source,
+        n_models: int,
+        n_threads: int,
+        order_seed: int,
+        dtype: torch.dtype,
     ) -> None:
-        self.order_seed = order_seed
-        self.n_threads = n_threads
-        self._readers: SimpleQueue[Reader] = SimpleQueue()
-        for _ in range(n_threads):
-            self._readers.put(Reader(source, MIXED, dtype))
+        self.source = source
+        self.order_seed, self.n_threads = order_seed, n_threads
+        most = min(n_models, MIXED)
+        self._readers = [Reader(source, dtype) for _ in range(n_threads)]
+        self._mixers = [Mixer(source, most, dtype) for _ in range(n_threads)]
 
     def epoch(self, epoch: int, models: Sequence[Model]) -> None:
         """Train every model for one epoch, and judge it on its development speakers."""
@@ -56,9 +61,10 @@ class Work:
         with single_threads(self.n_threads) as pool:
             if len(models) == 1:
                 self._alone(models[0], pool)
-                self._wait(self._looks(models, pool))
-            else:
-                self._together(models, order, pool)
+                order = []
+            stretches = self._stretches(models, order)
+            stream = Stream(stretches, self._readers, _hear)
+            _wait(pool.submit(stream.work, mixer) for mixer in self._mixers)
         seconds = (time.perf_counter() - began) / len(models)
         for model in models:
             model.end(seconds)
@@ -69,64 +75,50 @@ class Work:
         seed = self.order_seed
         return sorted(ids, key=lambda name: number("order", seed, epoch, name))
 
-    def _cut(self, ids: Sequence[str]) -> list[Sequence[str]]:
-        return [ids[i :: self.n_threads] for i in range(self.n_threads)]
+    def _stretches(
+        self, models: Sequence[Model], order: Sequence[str]
+    ) -> Iterator[Stretch]:
+        """Yield what is learnt from, and then what models are judged by."""
+        for names in self.source.cut(order, STRETCH):
+            asked = ((model, model.chosen(names)) for model in models)
+            yield Stretch(names, self._shares(asked, learnt=True))
+        judged = sorted(set().union(*(model.dev for model in models)))
+        for names in self.source.cut(judged, STRETCH):
+            asked = ((model, model.judged(names)) for model in models)
+            yield Stretch(names, self._shares(asked, learnt=False))
+
+    def _shares(
+        self, asked: Iterable[tuple[Model, Iterable[Chosen]]], learnt: bool
+    ) -> list[Share]:
+        """Put models together that hear the same, in the order of what they hear."""
+        found: dict[Chosen, list[Model]] = {}
+        for model, parts in asked:
+            for chosen in parts:
+                found.setdefault(chosen, []).append(model)
+        return [
+            Share(some, chosen, learnt)
+            for chosen in sorted(found)
+            for group in grouped(found[chosen])
+            for some in cut(group, MIXED)
+        ]
 
     def _alone(self, model: Model, pool: ThreadPoolExecutor) -> None:
         """Share out the utterances of each batch; each thread has its own gradient."""
-        gradients = model.network.gradients
-        while len(gradients) < self.n_threads:
+        gradients, n = model.network.gradients, self.n_threads
+        while len(gradients) < n:
             gradients.append(model.network.gradient())
         for batch in model.batches:
-            parts = zip(self._cut(batch), gradients, strict=True)
-            self._wait(self._ask(pool, _add_alone, *part, model) for part in parts)
+            own = [batch[i::n] for i in range(n)]
+            parts = zip(self._mixers, self._readers, own, gradients, strict=True)
+            _wait(pool.submit(_add_alone, *part, model) for part in parts)
             model.step()
 
-    def _together(
-        self, models: Sequence[Model], order: Sequence[str], pool: ThreadPoolExecutor
-    ) -> None:
-        """Share out the models; who has trained its share helps to judge others."""
-        shares = shared_out(models, self.n_threads)
-        trained = {self._ask(pool, _learn, share, order): share for share in shares}
-        looks: list[Future[None]] = []
-        for share in as_completed(trained):
-            share.result()
-            looks += self._looks(trained[share], pool)
-        self._wait(looks)
 
-    def _looks(
-        self, models: Sequence[Model], pool: ThreadPoolExecutor
-    ) -> list[Future[None]]:
-        """Have models hear their development utterances, which are shared out."""
-        ids = sorted(set().union(*(model.dev for model in models)))
-        return [self._ask(pool, _look, names, models) for names in self._cut(ids)]
-
-    def _ask(
-        self, pool: ThreadPoolExecutor, call: Callable[..., None], *parts: Any
-    ) -> Future[None]:
-        """Call in a thread with a reader that nobody else has meanwhile."""
-
-        def work() -> None:
-            reader = self._readers.get()
-            try:
-                call(reader, *parts)
-            finally:
-                self._readers.put(reader)
-
-        return pool.submit(work)
-
-    @staticmethod
-    def _wait(asked: Iterable[Future[None]]) -> None:
-        for one in list(asked):
-            one.result()
-
-
-def shared_out(models: Sequence[Model], n: int) -> list[list[Model]]:
-    """Cut models into shares of like size, those with one factor side by side."""
-    along = [model for group in grouped(models) for model in group]
-    n = min(n, len(along))
-    ends = [len(along) * i // n for i in range(n + 1)]
-    return [along[a:b] for a, b in pairwise(ends)]
+def cut(models: Sequence[Model], most: int) -> list[Sequence[Model]]:
+    """Cut models into parts of like size, as few as may be."""
+    n = -(-len(models) // most)
+    ends = [len(models) * i // n for i in range(n + 1)]
+    return [models[a:b] for a, b in pairwise(ends)]
 
 
 def grouped(models: Iterable[Model]) -> list[list[Model]]:
@@ -140,91 +132,77 @@ def grouped(models: Iterable[Model]) -> list[list[Model]]:
     return list(groups.values())
 
 
-def _learn(reader: Reader, models: Sequence[Model], order: Sequence[str]) -> None:
-    """Train models for one epoch."""
-    for names in _at_once(order):
-        heard = None
-        for chosen, users in _shared((m, m.chosen(names)) for m in models):
-            heard = reader.read(names) if heard is None else heard
-            _add(reader, users, heard, chosen)
-            for model in users:
-                model.count(len(chosen))
+def _wait(asked: Iterable[Future[None]]) -> None:
+    for one in list(asked):
+        one.result()
+
+
+def _hear(mixer: Mixer, reader: Reader, heard: Heard, share: Share) -> None:
+    """Let models learn from utterances, or be judged by them."""
+    if share.learnt:
+        _add(mixer, reader, heard, share)
+        for model in share.models:
+            model.count(len(share.chosen))
+    else:
+        _look(mixer, heard, share)
 
 
 def _add_alone(
-    reader: Reader, names: Sequence[str], into: Gradient, model: Model
+    mixer: Mixer, reader: Reader, names: Sequence[str], into: Gradient, model: Model
 ) -> None:
     """Add utterances of one batch of one model to a gradient."""
-    for some in _at_once(names):
-        _add(reader, [model], reader.read(some), range(len(some)), into)
-
-
-def _look(reader: Reader, names: Sequence[str], models: Sequence[Model]) -> None:
-    """Let models hear their development utterances."""
-    for some in _at_once(names):
-        heard = None
-        for chosen, users in _shared((m, m.judged(some)) for m in models):
-            heard = reader.read(some) if heard is None else heard
-            own = [some[i] for i in chosen]
-            lengths = [heard.lengths[i] for i in chosen]
-            for few, _, z in _mixed(reader, users, heard.frames, heard.runs(chosen)):
-                networks = [model.network for model in few]
-                found = logits(networks, z, lengths, reader.hidden)
-                for model, one in zip(few, found, strict=True):
-                    model.look(own, one)
-
-
-def _at_once(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    for at in range(0, len(names), AT_ONCE):
-        yield names[at : at + AT_ONCE]
-
-
-def _shared(
-    asked: Iterable[tuple[Model, Iterable[Chosen]]],
-) -> list[tuple[Chosen, list[Model]]]:
-    """Return which positions are heard at a time and by whom, in their order."""
-    found: dict[Chosen, list[Model]] = {}
-    for model, parts in asked:
-        for chosen in parts:
-            found.setdefault(chosen, []).append(model)
-    return sorted(found.items(), key=lambda item: item[0])
-
-
-def _mixed(
-    reader: Reader, users: Sequence[Model], frames: Tensor, runs: Sequence[Run]
-) -> Iterator[tuple[Sequence[Model], Tensor, Tensor]]:
-    """Yield some models of one factor, the frames scaled by it, and mixed for each."""
-    for group in grouped(users):
-        scaled = reader.scaled(frames, group[0].factor)
-        for at in range(0, len(group), MIXED):
-            some = group[at : at + MIXED]
-            mixtures = torch.stack([model.network.mixture for model in some])
-            yield some, scaled, reader.mixed(scaled, mixtures, runs)
+    for some in reader.source.cut(names, AT_ONCE):
+        share = Share([model], tuple(range(len(some))), learnt=True)
+        _add(mixer, reader, reader.read(some), share, into)
 
 
 def _add(
+    mixer: Mixer,
     reader: Reader,
-    users: Sequence[Model],
     heard: Heard,
-    chosen: Sequence[int],
+    share: Share,
     into: Gradient | None = None,
 ) -> None:
     """Add utterances to the gradients of all that learn from them, or to one."""
-    runs = heard.runs(chosen)
-    names = [heard.names[i] for i in chosen]
-    lengths = [heard.lengths[i] for i in chosen]
-    for some, scaled, z in _mixed(reader, users, heard.frames, runs):
-        gradients = [into or model.network.gradients[0] for model in some]
-        targets = torch.stack([model.weighed(names) for model in some])
-        alive = [_alive(reader, model, heard, runs) for model in some]
-        networks = [model.network for model in some]
-        lesson = Lesson(lengths, targets, alive, gradients)
-        learn(networks, z, lesson, reader.hidden)
-        if len(scaled) == 1:
-            continue  # one layer weighs 1 whatever its weight
-        to_mixtures = reader.to_mixtures(scaled, len(some), runs)
-        for gradient, one in zip(gradients, to_mixtures, strict=True):
-            gradient.of["weights"].add_(one)
+    models, runs = share.models, heard.runs(share.chosen)
+    names, lengths = _of(heard, share)
+    frames, own, z = _mixed(mixer, heard, share)
+    gradients = [into or model.network.gradients[0] for model in models]
+    targets = torch.stack([model.weighed(names) for model in models])
+    alive = [_alive(reader, model, heard, runs) for model in models]
+    networks = [model.network for model in models]
+    learn(networks, z, Lesson(lengths, targets, alive, gradients), mixer.hidden)
+    if len(frames) == 1:
+        return  # one layer weighs 1 whatever its weight
+    to_mixtures = mixer.to_mixtures(frames, len(models), own)
+    for gradient, one in zip(gradients, to_mixtures, strict=True):
+        gradient.of["weights"].add_(one)
+
+
+def _look(mixer: Mixer, heard: Heard, share: Share) -> None:
+    """Let models hear development utterances."""
+    names, lengths = _of(heard, share)
+    *_, z = _mixed(mixer, heard, share)
+    networks = [model.network for model in share.models]
+    found = logits(networks, z, lengths, mixer.hidden)
+    for model, one in zip(share.models, found, strict=True):
+        model.look(names, one)
+
+
+def _of(heard: Heard, share: Share) -> tuple[list[str], list[int]]:
+    """Return names and lengths of what is heard."""
+    names = [heard.names[i] for i in share.chosen]
+    return names, [heard.lengths[i] for i in share.chosen]
+
+
+def _mixed(
+    mixer: Mixer, heard: Heard, share: Share
+) -> tuple[Tensor, Sequence[Run], Tensor]:
+    """Return frames scaled as models need them, runs among them, and the mixed ones."""
+    factor, runs = share.models[0].factor, heard.runs(share.chosen)
+    frames, own = mixer.scaled(heard.frames, factor, runs)
+    mixtures = torch.stack([model.network.mixture for model in share.models])
+    return frames, own, mixer.mixed(frames, mixtures, own)
 
 
 def _alive(

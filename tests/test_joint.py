@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -21,11 +23,12 @@ from contracts.labels import LabelMap
 from contracts.view import View
 from models._joint import Fitted, Settings, Task, fit_jointly, weighted_targets
 from models._joint_dropout import alive, random_bytes
+from models._joint_mixer import Mixer
 from models._joint_network import Network, initial
 from models._joint_pass import Hidden, Lesson, learn, logits
-from models._joint_reader import Heard, Reader, Run
+from models._joint_reader import Heard, Run, Source
 from models._joint_settings import number
-from models._joint_work import grouped, shared_out
+from models._joint_work import cut, grouped
 from tests.synthetic import LABELS, make_cache, rows
 
 DOUBLE = torch.float64
@@ -383,9 +386,9 @@ def test_models_with_one_scale_share_their_frames(view: View) -> None:
         [0, 2, 4, 6],
         [1, 3, 5],
     ]
-    shares = shared_out(models, 2)
-    assert [[m.position for m in s] for s in shares] == [[0, 2, 4], [6, 1, 3, 5]]
-    assert len(shared_out(models[:1], 4)) == 1
+    parts = cut(models, 3)
+    assert [[m.position for m in part] for part in parts] == [[0, 1], [2, 3], [4, 5, 6]]
+    assert cut(models, 7) == [models]
 
 
 def test_nothing_to_fit_is_nothing() -> None:
@@ -524,19 +527,38 @@ def test_the_bench_holds_no_utterance_on_two_sides(view: View, tmp_path: Path) -
 def test_products_with_mixed_frames_are_plain_ones(
     n_models: int, chosen: tuple[int, ...]
 ) -> None:
-    source = SimpleNamespace(longest=5, channels=3, n_layers=4)
-    reader = Reader(source, 16, torch.float64)  # type: ignore[arg-type]
+    source = SimpleNamespace(most=20, channels=3, n_layers=4)
+    mixer = Mixer(source, 16, torch.float64)  # type: ignore[arg-type]
     torch.manual_seed(0)
     bad, every = torch.full((16, 4), torch.nan).double(), [Run(*[slice(0, 9)] * 2)]
-    reader.mixed(torch.randn(4, 9, 3).double(), bad, every)
+    mixer.mixed(torch.randn(4, 9, 3).double(), bad, every)
     lengths = [2, 3, 1, 4]
     frames, mixtures = torch.randn(4, 10, 3).double(), torch.rand(n_models, 4).double()
     runs = Heard("abcd", lengths, frames).runs(chosen)
     own = torch.cat([frames.split(lengths, dim=1)[i] for i in chosen], dim=1)
 
-    mixed = reader.mixed(frames, mixtures, runs)
-    found = reader.to_mixtures(frames, n_models, runs)
+    mixed = mixer.mixed(frames, mixtures, runs)
+    found = mixer.to_mixtures(frames, n_models, runs)
 
     assert len(runs) == (2 if len(chosen) == 2 else 1)
     torch.testing.assert_close(mixed, torch.einsum("ml,ltc->mtc", mixtures, own))
     torch.testing.assert_close(found, torch.einsum("mtc,ltc->ml", mixed, own))
+
+
+@given(st.lists(st.integers(1, 9)), st.integers(1, 4), st.integers(9, 20))
+def test_utterances_are_cut_into_what_memory_holds(
+    lengths: list[int], most: int, frames: int
+) -> None:
+    names = [str(i) for i in range(len(lengths))]
+    source: Any = SimpleNamespace(most=frames)
+    source._lengths = dict(zip(names, lengths, strict=True))
+
+    cut = list(Source.cut(source, names, most))
+
+    assert [name for some in cut for name in some] == names
+    for some, after in zip(cut, [*cut[1:], []], strict=False):
+        size = sum(source._lengths[name] for name in some)
+        assert 1 <= len(some) <= most
+        assert size <= frames
+        if after and len(some) < most:  # another one would have been too much
+            assert size + source._lengths[after[0]] > frames
