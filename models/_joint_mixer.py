@@ -10,9 +10,10 @@ from torch import Tensor
 from models._joint_pass import Hidden
 from models._joint_reader import Run, Source, place
 
-# models -> rows of the products with their frames. Of 3, 5, 7 and 9 to 15 rows at once
-# MKL makes more work on AVX2 (of 13, 1.6 times that of 16); what is too much is let go
-PRODUCTS = {3: (4,), 5: (4, 1), 7: (8,)} | dict.fromkeys(range(9, 16), (16,))
+# models -> rows of the products with their frames, where MKL has more work with fewer
+# (AVX2; 13 rows take 1.5 times as long as 16); what is too much is let go
+ROWS = {3: 4} | dict.fromkeys(range(11, 16), 16)
+TILE = 8  # frames of a product with them: more do not fit into a cache of 512 KiB
 
 
 class Mixer:
@@ -26,7 +27,7 @@ class Mixer:
 
     def __init__(self, source: Source, n_models: int, dtype: torch.dtype) -> None:
         size = source.most * source.channels
-        most = max(sum(_products(n)) for n in range(1, n_models + 1))
+        most = max(ROWS.get(n, n) for n in range(1, n_models + 1))
         self._scaled = torch.empty(0, dtype=dtype)
         self._size = source.n_layers * size
         self._mixed = torch.zeros(most * size, dtype=dtype)
@@ -81,21 +82,34 @@ class Mixer:
         Returns:
             ``(model, layer)``
         """
-        sizes = _products(n_models)
-        mixed = place(self._mixed, (sum(sizes), *_shape(frames, runs)))
-        found = frames.new_zeros(len(frames), sum(sizes))
+        n_rows = ROWS.get(n_models, n_models)
+        mixed = place(self._mixed, (n_rows, *_shape(frames, runs)))
+        found = frames.new_zeros(len(frames), n_rows)
         for run in runs:
-            lines = frames[:, run.read].flatten(1)
-            places = mixed[:, run.chosen].flatten(1).split(sizes)
-            for into, some in zip(found.split(sizes, dim=1), places, strict=True):
-                into.addmm_(lines, some.t())
+            _multiply(frames[:, run.read], mixed[:, run.chosen], found)
         return found[:, :n_models].t()
+
+
+def _multiply(lines: Tensor, others: Tensor, into: Tensor) -> None:
+    """Add sums over frames and channels, in tiles where there are many others.
+
+    Args:
+        lines: ``(line, frame, channel)``
+        others: ``(other, frame, channel)``
+        into: ``(line, other)``
+    """
+    n_frames, channels = lines.shape[1:]
+    n_tiles = n_frames // TILE if len(others) > 1 else 0
+    if n_tiles:
+        tiled, other = (
+            one[:, : n_tiles * TILE].reshape(len(one), n_tiles, TILE * channels)
+            for one in (lines, others)
+        )
+        into += torch.bmm(tiled.transpose(0, 1), other.permute(1, 2, 0)).sum(dim=0)
+    rest, other = (one[:, n_tiles * TILE :].flatten(1) for one in (lines, others))
+    into.addmm_(rest, other.t())
 
 
 def _shape(frames: Tensor, runs: Sequence[Run]) -> tuple[int, int]:
     """Return how many frames and channels the runs have."""
     return runs[-1].chosen.stop, frames.shape[2]
-
-
-def _products(n_models: int) -> tuple[int, ...]:
-    return PRODUCTS.get(n_models, (n_models,))

@@ -527,13 +527,13 @@ def test_the_bench_holds_no_utterance_on_two_sides(view: View, tmp_path: Path) -
 def test_products_with_mixed_frames_are_plain_ones(
     n_models: int, chosen: tuple[int, ...]
 ) -> None:
-    source = SimpleNamespace(most=20, channels=3, n_layers=4)
+    source = SimpleNamespace(most=24, channels=3, n_layers=4)
     mixer = Mixer(source, 16, torch.float64)  # type: ignore[arg-type]
     torch.manual_seed(0)
     bad, every = torch.full((16, 4), torch.nan).double(), [Run(*[slice(0, 9)] * 2)]
     mixer.mixed(torch.randn(4, 9, 3).double(), bad, every)
-    lengths = [2, 3, 1, 4]
-    frames, mixtures = torch.randn(4, 10, 3).double(), torch.rand(n_models, 4).double()
+    lengths = [2, 3, 11, 8]
+    frames, mixtures = torch.randn(4, 24, 3).double(), torch.rand(n_models, 4).double()
     runs = Heard("abcd", lengths, frames).runs(chosen)
     own = torch.cat([frames.split(lengths, dim=1)[i] for i in chosen], dim=1)
 
