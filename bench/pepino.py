@@ -2,7 +2,8 @@
 
 Numbers as hidden states of wav2vec2-base, 13 layers of 768 channels, float16, as long
 as RAVDESS recordings, warm in the page cache; five folds, in each of which a fit learns
-from 70 % of the utterances and is judged on 10 %. All threads that there are.
+from 70 % of the utterances and is judged on 10 %, for four epochs. All threads that
+there are.
 
 What a rate counts is utterances learnt from: those of train, once for each model and
 epoch. Reading dev, drawing weights and making arrays is in everybody's time.

@@ -73,7 +73,7 @@ class Stream:
         self._left = len(self._coming)
         self._open: list[_Open] = []
         self._readers, self._act = list(readers), act
-        self._changed, self._failed = Condition(), False
+        self._changed, self._stopped = Condition(), False
         # position of a model -> what it learns from, in turn
         self._turns: defaultdict[int, deque[Share]] = defaultdict(deque)
         for _, stretch in self._coming:
@@ -82,19 +82,23 @@ class Stream:
                     self._turns[model.position].append(share)
 
     def work(self, mixer: Mixer) -> None:
-        """Do what is ready until nothing is left, or another thread has failed."""
+        """Do what is ready until nothing is left, or another thread fails."""
         while (job := self._next()) is not None:
             try:
                 job(mixer)
             except BaseException:
-                with self._changed:
-                    self._failed = True
-                    self._changed.notify_all()
+                self.stop()
                 raise
+
+    def stop(self) -> None:
+        """Have all threads end after what they do just now."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
 
     def _next(self) -> Job | None:
         with self._changed:
-            while self._left and not self._failed:
+            while self._left and not self._stopped:
                 if (job := self._ready() or self._unread()) is not None:
                     return job
                 self._changed.wait()

@@ -64,7 +64,10 @@ class Work:
                 order = []
             stretches = self._stretches(models, order)
             stream = Stream(stretches, self._readers, _hear)
-            _wait(pool.submit(stream.work, mixer) for mixer in self._mixers)
+            try:
+                _wait(pool.submit(stream.work, mixer) for mixer in self._mixers)
+            finally:  # who interrupts us does not wait for the end of the epoch
+                stream.stop()
         seconds = (time.perf_counter() - began) / len(models)
         for model in models:
             model.end(seconds)

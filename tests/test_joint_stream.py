@@ -144,3 +144,20 @@ def test_where_one_thread_fails_all_end(n_threads: int) -> None:
         run(stretches, act, n_readers=2, n_threads=n_threads)
 
     assert heard_of == ["0", "1", "2", "3", "4"]
+
+
+def test_who_is_stopped_begins_nothing_more() -> None:
+    stretches = [Stretch([str(i)], [Share(models(1), (0,), True)]) for i in range(9)]
+    heard_of: list[str] = []
+
+    def act(_: object, __: object, heard: Sequence[str], ___: Share) -> None:
+        heard_of.append(heard[0])
+        if heard[0] == "2":
+            stream.stop()
+
+    readers: list[Any] = [Fake()]
+    stream = Stream(stretches, readers, act)
+    mixer: Any = object()
+    stream.work(mixer)
+
+    assert heard_of == ["0", "1", "2"]
