@@ -111,7 +111,7 @@ class Fits:
                 list(pool.map(work, [rows[i::n] for i in range(n)]))
 
     def _multiply(self, rows: NDArray[Any]) -> None:
-        """Go forward and back through two dense layers, as many at a time as a fit."""
+        """Go forward and back through two dense layers, as one fit does."""
         lengths = self.view.n_frames("bench")
         z = torch.randn(AT_ONCE * int(lengths.max()), self.shape[1])
         first, second = torch.randn(WIDTH, self.shape[1]), torch.randn(WIDTH, WIDTH)

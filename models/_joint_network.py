@@ -6,8 +6,8 @@ The network, for frames ``x`` of an utterance ``(layer, frame, channel)``::
     h = dropout(relu(first(z))), dropout(relu(second(h)))        (frame, 128)
     logits = out(mean of h over frames)                          (class,)
 
-(Pepino, Riera, Ferrer 2021, the dense head.) Frames of one utterance at a time are a
-batch without padding, and gradients of utterances add up to that of their batch: the
+(Pepino, Riera, Ferrer 2021, the dense head.) Frames of utterances lie one after the
+other, without padding, and gradients of utterances add up to that of their batch: the
 loss is a sum over utterances, divided by what the batch weighs. What depends on
 weights alone is done once for each step: the mean is taken off the first bias, and
 what dropout scales up is scaled in ``second`` and after it. The output and the loss

@@ -64,7 +64,7 @@ def learn(
     Args:
         networks: of models
         z: mixed frames ``(model, frame, channel)``, of one utterance after the other;
-            afterwards it holds the gradients of the losses with respect to them
+            where layers are weighed it then holds the gradients of the losses
         lesson: what is learnt
         hidden: places to work in
     """
@@ -73,13 +73,13 @@ def learn(
         networks, z, first, second, lesson.alive, strict=True
     ):
         own.hear(x, f, s, heard)
-    share = _share(lesson.lengths, z.dtype)
+    averaging = _averaging(lesson.lengths, z.dtype)
     loudness = torch.tensor([own.louder for own in networks], dtype=z.dtype)
-    to_means = _judge(networks, _means(second, share), loudness, lesson)
+    to_means = _judge(networks, _means(second, averaging), loudness, lesson)
     for own, x, f, s, to, into in zip(
         networks, z, first, second, to_means, lesson.into, strict=True
     ):
-        own.answer(x, f, s, torch.mm(share.t(), to, out=spare), into)
+        own.answer(x, f, s, torch.mm(averaging.t(), to, out=spare), into)
 
 
 def logits(
@@ -96,26 +96,26 @@ def logits(
     first, second, _ = hidden.cut(len(networks), z.shape[1])
     for own, x, f, s in zip(networks, z, first, second, strict=True):
         own.hear(x, f, s, ())
-    return _output(networks, _means(second, _share(lengths, z.dtype)))
+    return _output(networks, _means(second, _averaging(lengths, z.dtype)))
 
 
-def _share(lengths: Sequence[int], dtype: torch.dtype) -> Tensor:
+def _averaging(lengths: Sequence[int], dtype: torch.dtype) -> Tensor:
     """Return what each frame adds to the mean of its utterance ``(utterance, frame)``.
 
     By a product with it, means of all are taken at once, and given back to frames.
     """
-    share, at = torch.zeros(len(lengths), sum(lengths), dtype=dtype), 0
-    for own, n in zip(share, lengths, strict=True):
+    shares, at = torch.zeros(len(lengths), sum(lengths), dtype=dtype), 0
+    for own, n in zip(shares, lengths, strict=True):
         own[at : at + n] = 1 / n
         at += n
-    return share
+    return shares
 
 
-def _means(hidden: Tensor, share: Tensor) -> Tensor:
+def _means(hidden: Tensor, averaging: Tensor) -> Tensor:
     """Return means over frames ``(model, utterance, 128)``."""
-    out = hidden.new_empty(len(hidden), *share.shape[:1], WIDTH)
+    out = hidden.new_empty(len(hidden), *averaging.shape[:1], WIDTH)
     for own, place in zip(hidden, out, strict=True):
-        torch.mm(share, own, out=place)
+        torch.mm(averaging, own, out=place)
     return out
 
 

@@ -160,7 +160,7 @@ class Reader:
         return Heard(names, lengths, frames)
 
     def alive(self, heard: Heard, draw: tuple[int, int], threshold: int) -> Tensor:
-        """Return what dropout leaves of all that was read last, drawn once.
+        """Return what dropout leaves of all that was read last, kept for the next.
 
         Args, and what is returned: as of ``models._joint_dropout.alive``
         """

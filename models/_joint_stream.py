@@ -25,7 +25,7 @@ class Share(NamedTuple):
     """Some models hear some utterances of a stretch.
 
     Attributes:
-        models: whose frames are scaled by one factor
+        models: whose frames are scaled by one factor, and who know as many classes
         chosen: what they hear
         learnt: whether they learn from it, in turn; else they are judged by it, when
             they have learnt everything

@@ -25,6 +25,9 @@ from models._joint_stream import Chosen, Share, Stream, Stretch
 from models._threads import single_threads
 
 MIXED = 16  # most models that frames are mixed for at a time
+THREADS = (
+    16  # most: each has memory of its own, and a batch of 32 two utterances for it
+)
 
 
 class Work:
@@ -33,7 +36,7 @@ class Work:
     Args:
         source: of the frames
         n_models: how many they are
-        n_threads: that work is shared out among
+        n_threads: that work is shared out among, at most ``THREADS``
         order_seed: of the order of utterances
         dtype: of all numbers
     """
@@ -47,10 +50,10 @@ class Work:
         dtype: torch.dtype,
     ) -> None:
         self.source = source
-        self.order_seed, self.n_threads = order_seed, n_threads
+        self.order_seed, self.n_threads = order_seed, min(n_threads, THREADS)
         most = min(n_models, MIXED)
-        self._readers = [Reader(source, dtype) for _ in range(n_threads)]
-        self._mixers = [Mixer(source, most, dtype) for _ in range(n_threads)]
+        self._readers = [Reader(source, dtype) for _ in range(self.n_threads)]
+        self._mixers = [Mixer(source, most, dtype) for _ in range(self.n_threads)]
 
     def epoch(self, epoch: int, models: Sequence[Model]) -> None:
         """Train every model for one epoch, and judge it on its development speakers."""
@@ -84,16 +87,20 @@ class Work:
         """Yield what is learnt from, and then what models are judged by."""
         for names in self.source.cut(order, STRETCH):
             asked = ((model, model.chosen(names)) for model in models)
-            yield Stretch(names, self._shares(asked, learnt=True))
+            yield Stretch(names, self._shares(asked, len(models), learnt=True))
         judged = sorted(set().union(*(model.dev for model in models)))
         for names in self.source.cut(judged, STRETCH):
             asked = ((model, model.judged(names)) for model in models)
-            yield Stretch(names, self._shares(asked, learnt=False))
+            yield Stretch(names, self._shares(asked, len(models), learnt=False))
 
     def _shares(
-        self, asked: Iterable[tuple[Model, Iterable[Chosen]]], learnt: bool
+        self,
+        asked: Iterable[tuple[Model, Iterable[Chosen]]],
+        n_models: int,
+        learnt: bool,
     ) -> list[Share]:
         """Put models together that hear the same, in the order of what they hear."""
+        most = min(MIXED, -(-n_models // self.n_threads))  # so that no thread idles
         found: dict[Chosen, list[Model]] = {}
         for model, parts in asked:
             for chosen in parts:
@@ -102,7 +109,7 @@ class Work:
             Share(some, chosen, learnt)
             for chosen in sorted(found)
             for group in grouped(found[chosen])
-            for some in cut(group, MIXED)
+            for some in cut(group, most)
         ]
 
     def _alone(self, model: Model, pool: ThreadPoolExecutor) -> None:

@@ -21,6 +21,7 @@ from contracts.cache import Cache
 from contracts.errors import CacheError, RunError
 from contracts.labels import LabelMap
 from contracts.view import View
+from models import _joint_work
 from models._joint import Fitted, Settings, Task, fit_jointly, weighted_targets
 from models._joint_dropout import alive, random_bytes
 from models._joint_mixer import Mixer
@@ -28,6 +29,7 @@ from models._joint_network import Network, initial
 from models._joint_pass import Hidden, Lesson, learn, logits
 from models._joint_reader import Heard, Run, Source
 from models._joint_settings import number
+from models._joint_stream import Share
 from models._joint_work import cut, grouped
 from tests.synthetic import LABELS, make_cache, rows
 
@@ -123,7 +125,17 @@ def many(view: View) -> list[Task]:
         task_of(view, 3, 3, lr=0.05, max_epochs=9, patience=1),
         task_of(view, 4, 4, batch_size=1000, weights=True),
         *(task_of(view, 2, seed, dropout=0.1, lr=1e-4) for seed in range(3)),
+        knows_more(task_of(view, 2, 5)),
     ]
+
+
+def knows_more(task: Task) -> Task:
+    """Return the task with two classes more, which nobody shows."""
+    more = {
+        name: np.pad(getattr(task, name), ((0, 0), (0, 2)))
+        for name in ("train_targets", "dev_targets")
+    }
+    return vary(task, **more)
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +156,31 @@ def test_fits_together_equal_fits_one_by_one(
     ended = together[6]
     assert 1 < len(ended.history) < 9
     assert len(ended.history) == ended.best_epoch + 1
+
+
+@pytest.mark.parametrize(("n_threads", "sizes"), [(1, {1, 2}), (2, {1, 2}), (6, {1})])
+def test_no_more_are_mixed_at_a_time_than_may_be(
+    view: View,
+    one_by_one: list[Fitted],
+    monkeypatch: pytest.MonkeyPatch,
+    n_threads: int,
+    sizes: set[int],
+) -> None:
+    found: set[int] = set()
+    seeds = slice(8, 11)  # of one fold
+
+    def hear(mixer: Any, reader: Any, heard: Any, share: Share) -> None:
+        found.add(len(share.models))
+        just_so(mixer, reader, heard, share)
+
+    just_so = _joint_work._hear
+    monkeypatch.setattr(_joint_work, "_hear", hear)
+    monkeypatch.setattr(_joint_work, "MIXED", 2)
+    together = fit(many(view)[seeds], n_threads=n_threads)
+
+    assert found == sizes  # so that threads have something to do
+    for one, alone in zip(together, one_by_one[seeds], strict=True):
+        assert apart(one, alone) < 1e-12
 
 
 def test_in_single_precision_they_are_nearly_equal(
@@ -377,14 +414,16 @@ def test_draws_threads_and_warnings_of_others_are_left_alone(view: View) -> None
 def test_models_with_one_scale_share_their_frames(view: View) -> None:
     class Fake:
         def __init__(self, position: int, factor: object) -> None:
-            self.position, self.factor, self.n_classes = position, factor, 4
+            self.position, self.factor = position, factor
+            self.n_classes = 5 if position == 6 else 4
 
     a, b = object(), object()
     models: list[Any] = [Fake(i, (a, b)[i % 2]) for i in range(7)]
 
     assert [[m.position for m in g] for g in grouped(models)] == [
-        [0, 2, 4, 6],
+        [0, 2, 4],
         [1, 3, 5],
+        [6],
     ]
     parts = cut(models, 3)
     assert [[m.position for m in part] for part in parts] == [[0, 1], [2, 3], [4, 5, 6]]

@@ -18,7 +18,7 @@ TIMEOUT = 30  # seconds; only a thread that waits for ever gets there
 
 
 class Fake:
-    """A reader that says what it reads, and how many stretches are open at a time."""
+    """A reader that says what it has read last."""
 
     def __init__(self) -> None:
         self.names: Sequence[str] = ()
@@ -82,11 +82,10 @@ def test_models_learn_in_turn_and_are_judged_afterwards(
 
     def act(_: object, reader: Fake, heard: Sequence[str], share: Share) -> None:
         assert reader.names == heard  # no other stretch has taken its place
-        if share.learnt:
-            with lock:
-                own = {model.position for model in share.models}
-                assert not own & busy
-                busy.update(own)
+        with lock:
+            own = {model.position for model in share.models}
+            assert not own & busy
+            busy.update(own if share.learnt else ())
         time.sleep(random.random() / 1000)
         assert reader.names == heard
         with lock:
@@ -127,6 +126,19 @@ def test_two_threads_work_at_a_time_and_no_faster_model_waits_for_a_slower() -> 
     run(stretches, act, n_readers=2, n_threads=2)
 
     assert second.is_set()
+
+
+def test_what_was_read_is_for_all_threads() -> None:
+    one, other = models(2)
+    shares = [Share([one], (0,), True), Share([other], (1,), True)]
+    both = threading.Barrier(2)
+
+    def act(*_: object) -> None:
+        both.wait(TIMEOUT)  # for the one that waited while the other read
+
+    run([Stretch(["a"], shares)], act, n_readers=1, n_threads=2)
+
+    assert not both.broken
 
 
 @pytest.mark.parametrize("n_threads", [1, 3])
