@@ -25,7 +25,7 @@ demo: $(VENV)/installed
 	$(RUN) extract --corpus demo --root $(DEMO)/audio --encoder demo --cache $(DEMO)/cache
 	$(RUN) inspect --corpus demo --cache $(DEMO)/cache --runs $(DEMO)/runs
 	$(RUN) fit --model random_forest xgb --cache $(DEMO)/cache --runs $(DEMO)/runs
-	$(RUN) fit --model vgg fusion --set vgg.max_epochs=3 fusion.max_epochs=6 lr=1e-3 --cache $(DEMO)/cache --runs $(DEMO)/runs
+	$(RUN) fit --model vgg fusion --set vgg.max_epochs=2 fusion.max_epochs=4 lr=1e-3 --cache $(DEMO)/cache --runs $(DEMO)/runs
 	$(RUN) report --runs $(DEMO)/runs --out $(DEMO)/report.html
 
 # Every head under one honest protocol, three seeds: for a machine with a GPU. RAVDESS lies
