@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from models._joint_network import WIDTH, Gradient, Network
+from models._joint_reader import place
 
 
 class Hidden:
@@ -34,9 +35,8 @@ class Hidden:
     def cut(self, n_models: int, n_frames: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return first and second ``(model, frame, 128)``, spare ``(frame, 128)``."""
         shape = n_models, n_frames, WIDTH
-        size = n_models * n_frames * WIDTH
-        spare = self._spare[: n_frames * WIDTH].view(shape[1:])
-        return self._first[:size].view(shape), self._second[:size].view(shape), spare
+        first, second = (place(one, shape) for one in (self._first, self._second))
+        return first, second, place(self._spare, shape[1:])
 
 
 class Lesson(NamedTuple):
@@ -96,7 +96,8 @@ def logits(
     first, second, _ = hidden.cut(len(networks), z.shape[1])
     for own, x, f, s in zip(networks, z, first, second, strict=True):
         own.hear(x, f, s, ())
-    return _output(networks, _means(second, _averaging(lengths, z.dtype)))
+    weights, means = _weights(networks), _means(second, _averaging(lengths, z.dtype))
+    return _output(networks, weights, means)
 
 
 def _averaging(lengths: Sequence[int], dtype: torch.dtype) -> Tensor:
@@ -114,14 +115,18 @@ def _averaging(lengths: Sequence[int], dtype: torch.dtype) -> Tensor:
 def _means(hidden: Tensor, averaging: Tensor) -> Tensor:
     """Return means over frames ``(model, utterance, 128)``."""
     out = hidden.new_empty(len(hidden), *averaging.shape[:1], WIDTH)
-    for own, place in zip(hidden, out, strict=True):
-        torch.mm(averaging, own, out=place)
+    for own, mean in zip(hidden, out, strict=True):
+        torch.mm(averaging, own, out=mean)
     return out
 
 
-def _output(networks: Sequence[Network], means: Tensor) -> Tensor:
+def _weights(networks: Sequence[Network]) -> Tensor:
+    """Return those of the output ``(model, class, 128)``."""
+    return torch.stack([own.of["out.weight"] for own in networks])
+
+
+def _output(networks: Sequence[Network], weights: Tensor, means: Tensor) -> Tensor:
     """Return logits ``(model, utterance, class)``."""
-    weights = torch.stack([own.of["out.weight"] for own in networks])
     biases = torch.stack([own.of["out.bias"] for own in networks])
     return torch.baddbmm(biases[:, None], means, weights.transpose(1, 2))
 
@@ -141,8 +146,8 @@ def _judge(
         gradient with respect to ``means``
     """
     means = means.mul_(loudness[:, None, None])
-    targets = lesson.targets
-    likely = _output(networks, means).log_softmax(dim=2)
+    targets, weights = lesson.targets, _weights(networks)
+    likely = _output(networks, weights, means).log_softmax(dim=2)
     losses = torch.sum(targets * likely, dim=(1, 2)).tolist()
     to_logits = likely.exp_().mul_(targets.sum(dim=2, keepdim=True)).sub_(targets)
     to_weights = torch.bmm(to_logits.transpose(1, 2), means)
@@ -153,5 +158,4 @@ def _judge(
         into.loss -= loss
         into.of["out.weight"].add_(weight)
         into.of["out.bias"].add_(bias)
-    weights = torch.stack([own.of["out.weight"] for own in networks])
     return torch.bmm(to_logits, weights).mul_(loudness[:, None, None])

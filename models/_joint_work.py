@@ -25,9 +25,8 @@ from models._joint_stream import Chosen, Share, Stream, Stretch
 from models._threads import single_threads
 
 MIXED = 16  # most models that frames are mixed for at a time
-THREADS = (
-    16  # most: each has memory of its own, and a batch of 32 two utterances for it
-)
+# most: each has memory of its own, and a batch of 32 has two utterances for it
+THREADS = 16
 
 
 class Work:
@@ -86,24 +85,24 @@ class Work:
     ) -> Iterator[Stretch]:
         """Yield what is learnt from, and then what models are judged by."""
         for names in self.source.cut(order, STRETCH):
-            asked = ((model, model.chosen(names)) for model in models)
-            yield Stretch(names, self._shares(asked, len(models), learnt=True))
+            parts = [model.chosen(names) for model in models]
+            yield Stretch(names, self._shares(models, parts, learnt=True))
         judged = sorted(set().union(*(model.dev for model in models)))
         for names in self.source.cut(judged, STRETCH):
-            asked = ((model, model.judged(names)) for model in models)
-            yield Stretch(names, self._shares(asked, len(models), learnt=False))
+            parts = [model.judged(names) for model in models]
+            yield Stretch(names, self._shares(models, parts, learnt=False))
 
     def _shares(
         self,
-        asked: Iterable[tuple[Model, Iterable[Chosen]]],
-        n_models: int,
+        models: Sequence[Model],
+        parts: Iterable[Iterable[Chosen]],
         learnt: bool,
     ) -> list[Share]:
         """Put models together that hear the same, in the order of what they hear."""
-        most = min(MIXED, -(-n_models // self.n_threads))  # so that no thread idles
+        most = min(MIXED, -(-len(models) // self.n_threads))  # so that no thread idles
         found: dict[Chosen, list[Model]] = {}
-        for model, parts in asked:
-            for chosen in parts:
+        for model, own in zip(models, parts, strict=True):
+            for chosen in own:
                 found.setdefault(chosen, []).append(model)
         return [
             Share(some, chosen, learnt)
@@ -176,7 +175,7 @@ def _add(
     """Add utterances to the gradients of all that learn from them, or to one."""
     models, runs = share.models, heard.runs(share.chosen)
     names, lengths = _of(heard, share)
-    frames, own, z = _mixed(mixer, heard, share)
+    frames, own, z = _mixed(mixer, heard, models, runs)
     gradients = [into or model.network.gradients[0] for model in models]
     targets = torch.stack([model.weighed(names) for model in models])
     alive = [_alive(reader, model, heard, runs) for model in models]
@@ -192,7 +191,7 @@ def _add(
 def _look(mixer: Mixer, heard: Heard, share: Share) -> None:
     """Let models hear development utterances."""
     names, lengths = _of(heard, share)
-    *_, z = _mixed(mixer, heard, share)
+    *_, z = _mixed(mixer, heard, share.models, heard.runs(share.chosen))
     networks = [model.network for model in share.models]
     found = logits(networks, z, lengths, mixer.hidden)
     for model, one in zip(share.models, found, strict=True):
@@ -206,12 +205,11 @@ def _of(heard: Heard, share: Share) -> tuple[list[str], list[int]]:
 
 
 def _mixed(
-    mixer: Mixer, heard: Heard, share: Share
+    mixer: Mixer, heard: Heard, models: Sequence[Model], runs: Sequence[Run]
 ) -> tuple[Tensor, Sequence[Run], Tensor]:
     """Return frames scaled as models need them, runs among them, and the mixed ones."""
-    factor, runs = share.models[0].factor, heard.runs(share.chosen)
-    frames, own = mixer.scaled(heard.frames, factor, runs)
-    mixtures = torch.stack([model.network.mixture for model in share.models])
+    frames, own = mixer.scaled(heard.frames, models[0].factor, runs)
+    mixtures = torch.stack([model.network.mixture for model in models])
     return frames, own, mixer.mixed(frames, mixtures, own)
 
 
