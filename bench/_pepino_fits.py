@@ -133,7 +133,7 @@ class Fits:
         longest = AT_ONCE * int(lengths.max())
         layers = torch.randn(self.shape[0], int(lengths.max()) * channels)
         mixed = torch.randn(longest, self.shape[1])
-        hidden, draw = Hidden(1, longest, torch.float32), (0, 1)
+        hidden, draw = Hidden(1, longest, mixed), (0, 1)
         target, into = torch.eye(len(CLASSES))[0] / 32, network.gradients[0]
         for at in range(0, len(rows), AT_ONCE):
             some = rows[at : at + AT_ONCE].tolist()
@@ -146,7 +146,7 @@ class Fits:
             for one in each:
                 torch.mv(layers[:, : len(one)].t(), network.mixture, out=one)
             names = [str(row) for row in some]
-            heard = alive(names, own, draw, network.settings.threshold, z.dtype)
+            heard = alive(names, own, draw, network.settings.threshold, z)
             targets = target.expand(1, len(own), -1)
             learn([network], z, Lesson(own, targets, [[heard]], [into]), hidden)
             for one in each:

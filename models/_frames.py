@@ -16,7 +16,7 @@ from models import _normalisation as norms
 from models._device import choose
 from models._maps import map_facts, read_maps
 from models._network import Inputs, Reader
-from models._resident import Resident, resident
+from models._resident import Resident, bytes_of_frames, resident
 from models._sampling import without_channels, without_run
 from models._training import TorchHead
 
@@ -117,8 +117,11 @@ class FrameHead(TorchHead):
             enrolled = getattr(self, "enrolled_", {}).get(position, {})
             norm = norms.norm_of_speakers(view, feature, layers, enrolled)
         means = self.takes_means()
-        device = choose(self.device)
-        kept = None if means else resident(view, feature, layers, device)
+        kept = None
+        if not means:
+            n_frames = int(view.n_frames(feature).sum())
+            size = bytes_of_frames(view, feature, layers, n_frames)
+            kept = resident(size, choose(self.device))
         return Frames(view, feature, layers, norm, means, self.chosen_frames(), kept)
 
     def chosen_frames(self) -> slice:

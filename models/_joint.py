@@ -12,6 +12,10 @@ gets is what it gets alone:
   divided by, Adam's moments, the end of training: all are its own.
 
 So fits together equal fits one by one, up to rounding.
+
+On a GPU that has the memory, frames stay there as they are stored, and weights, moments
+and all arithmetic are there: what goes there in an epoch are targets and the bytes of
+dropout, what comes back are losses and logits of development speakers.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ from torch import Tensor
 from contracts.errors import RunError, listing
 from contracts.terminal import progress
 from models._joint_model import Fitted, Model, Task
-from models._joint_reader import Source
+from models._joint_reader import CPU, Source
 from models._joint_settings import BYTE, Settings
 from models._joint_work import Work
 
@@ -69,6 +73,7 @@ def fit_jointly(
     order_seed: int = 0,
     n_threads: int | None = None,
     dtype: torch.dtype = torch.float32,
+    device: torch.device = CPU,
 ) -> Iterator[tuple[int, Fitted]]:
     """Fit models together; yield each with its position in ``tasks`` as it ends.
 
@@ -77,8 +82,10 @@ def fit_jointly(
         feature: that all of them read, with frames
         layers: hidden states; None: 1..L
         order_seed: of the order of utterances in each epoch
-        n_threads: that work is shared out among; None: as many as torch has
+        n_threads: that work is shared out among; None: as many as torch has, or one
+            for a GPU, which does one thing after the other
         dtype: of all numbers
+        device: where frames, weights and all that is computed are
 
     Raises:
         CacheError: if the feature is missing or has no frames
@@ -91,11 +98,11 @@ def fit_jointly(
     if not tasks:
         return
     views = [view for task in tasks for view in (task.train, task.dev)]
-    source = Source(views, feature, layers)
+    source = Source(views, feature, layers, device)
     _refuse_shapes(tasks, source)
-    pairs = zip(tasks, _factors(tasks, dtype), strict=True)
+    pairs = zip(tasks, _factors(tasks, dtype, device), strict=True)
     models = [Model(i, t, source, factor, dtype) for i, (t, factor) in enumerate(pairs)]
-    n = n_threads or torch.get_num_threads()
+    n = n_threads or (torch.get_num_threads() if device.type == "cpu" else 1)
     work = Work(source, len(models), n, order_seed, dtype)
     yield from _epochs(models, work)
 
@@ -122,7 +129,9 @@ def _epochs(models: Sequence[Model], work: Work) -> Iterator[tuple[int, Fitted]]
         raise RunError(msg)
 
 
-def _factors(tasks: Sequence[Task], dtype: torch.dtype) -> list[Tensor | None]:
+def _factors(
+    tasks: Sequence[Task], dtype: torch.dtype, device: torch.device
+) -> list[Tensor | None]:
     """Return 1 / scale ``(layer, 1, channel)``, one object for equal ones."""
     kept: dict[bytes, Tensor] = {}
     out: list[Tensor | None] = []
@@ -132,7 +141,8 @@ def _factors(tasks: Sequence[Task], dtype: torch.dtype) -> list[Tensor | None]:
             continue
         key = task.scale.tobytes()
         if key not in kept:
-            kept[key] = torch.from_numpy(1 / task.scale).to(dtype)[:, None].contiguous()
+            factor = torch.from_numpy(1 / task.scale).to(device, dtype)
+            kept[key] = factor[:, None].contiguous()
         out.append(kept[key])
     return out
 

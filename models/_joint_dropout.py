@@ -23,7 +23,7 @@ def alive(
     lengths: Sequence[int],
     draw: tuple[int, int],
     threshold: int,
-    dtype: torch.dtype,
+    like: Tensor,
 ) -> Tensor:
     """Return 1 where utterances are heard, else 0.
 
@@ -32,14 +32,14 @@ def alive(
         lengths: frames of each
         draw: seed and epoch
         threshold: bytes below it silence
-        dtype: of the numbers
+        like: has the type of the numbers, and is where they are to be
 
     Returns:
         ``(hidden layer, frame, 128)``, frames of one utterance after the other
     """
     drawn = map(random_bytes, names, lengths, [draw] * len(names))
     heard = np.concatenate([one >= threshold for one in drawn], axis=1)
-    return torch.from_numpy(heard.view(np.uint8)).to(dtype)
+    return torch.from_numpy(heard.view(np.uint8)).to(like.device).to(like.dtype)
 
 
 def random_bytes(name: str, n_frames: int, draw: tuple[int, int]) -> NDArray[np.uint8]:

@@ -30,8 +30,8 @@ class Mixer:
         most = max(ROWS.get(n, n) for n in range(1, n_models + 1))
         self._scaled = torch.empty(0, dtype=dtype)
         self._size = source.n_layers * size
-        self._mixed = torch.zeros(most * size, dtype=dtype)
-        self.hidden = Hidden(n_models, source.most, dtype)
+        self._mixed = torch.zeros(most * size, dtype=dtype, device=source.device)
+        self.hidden = Hidden(n_models, source.most, self._mixed)
 
     def scaled(
         self, frames: Tensor, factor: Tensor | None, runs: Sequence[Run]

@@ -100,12 +100,12 @@ class Model:
         self.heard = torch.zeros(task.dev_targets.shape, dtype=torch.float64)
         offset = None
         if factor is not None:
-            offset = torch.as_tensor(task.mean).to(dtype) * factor[:, 0]
+            offset = torch.as_tensor(task.mean).to(factor) * factor[:, 0]
         self.n_classes = task.train_targets.shape[1]
         state = task.start or initial(
             source.n_layers, source.channels, self.n_classes, task.seed
         )
-        self.network = Network(state, task.settings, offset, dtype)
+        self.network = Network(state, task.settings, offset, dtype, source.device)
         self.history: list[dict[str, float]] = []
         self.best_epoch, self._least, self._best = 0, math.inf, self.network.state()
         self.ended = self.diverged = False
@@ -119,7 +119,8 @@ class Model:
         """Cut its own utterances into batches, in the order of all."""
         size = self.task.settings.batch_size
         own = [name for name in order if name in self.train]
-        self.epoch, self._loss = epoch, 0.0
+        self.epoch = epoch
+        self._loss = self.network.flat.new_zeros((), dtype=torch.float64)
         self.batches = [own[at : at + size] for at in range(0, len(own), size)]
         self._waiting = [len(batch) for batch in reversed(self.batches)]
         weighs = self.targets.double().sum(dim=1).tolist()
@@ -158,12 +159,12 @@ class Model:
         self._seen = 0
 
     def look(self, names: Sequence[str], logits: Tensor) -> None:
-        """Keep the logits of development utterances ``(name, class)``."""
-        self.heard[[self.dev[name] for name in names]] = logits.double()
+        """Keep the logits of development utterances ``(name, class)``, float64."""
+        self.heard[[self.dev[name] for name in names]] = logits
 
     def end(self, seconds: float) -> None:
         """Write down an epoch; keep its weights if they are the best so far."""
-        train_loss = self._loss / len(self.train)
+        train_loss = float(self._loss) / len(self.train)
         dev_loss, dev_uar = self._judged()
         told = {"epoch": self.epoch, "train_loss": train_loss, "dev_loss": dev_loss}
         self.history.append(told | {"dev_uar": dev_uar, "seconds": seconds})
@@ -186,4 +187,5 @@ class Model:
 
     def result(self) -> Fitted:
         """Return what it came to."""
-        return Fitted(self._best, self.history, self.best_epoch)
+        state = {name: value.cpu() for name, value in self._best.items()}
+        return Fitted(state, self.history, self.best_epoch)

@@ -49,12 +49,12 @@ class Gradient:
     def __init__(self, flat: Tensor, shapes: Mapping[str, torch.Size]) -> None:
         self.flat = torch.zeros_like(flat)
         self.of = parts_of(self.flat, shapes)
-        self.loss = 0.0
+        self.loss = flat.new_zeros((), dtype=torch.float64)
 
     def clear(self) -> None:
         """Begin a batch."""
         self.flat.zero_()
-        self.loss = 0.0
+        self.loss.zero_()
 
 
 class Network:
@@ -66,6 +66,7 @@ class Network:
         offset: ``(layer, channel)`` that is taken off scaled frames, mean / scale;
             None: nothing
         dtype: of all numbers
+        device: where they are
     """
 
     def __init__(
@@ -74,11 +75,12 @@ class Network:
         settings: Settings,
         offset: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
+        device: torch.device | None = None,
     ) -> None:
         self.settings, self.offset = settings, offset
         self.shapes = {name: value.shape for name, value in state.items()}
         self.flat = torch.cat(
-            [v.detach().reshape(-1).to(dtype) for v in state.values()]
+            [v.detach().reshape(-1).to(device, dtype) for v in state.values()]
         )
         self.of = parts_of(self.flat, self.shapes)
         self.gradients = [self.gradient()]
@@ -146,8 +148,11 @@ class Network:
         if len(self.mixture) > 1:
             torch.mm(to_first, p["first.weight"], out=z)
 
-    def step(self) -> float:
-        """Move the weights by the gradient of a whole batch; return its loss."""
+    def step(self) -> Tensor:
+        """Move the weights by the gradient of a whole batch; return its loss.
+
+        A number that stays where it is: to fetch it, a GPU would be waited for.
+        """
         whole, *others = self.gradients
         for other in others:
             whole.flat += other.flat
@@ -159,7 +164,7 @@ class Network:
         if self.settings.clip_norm is not None:
             nn.utils.clip_grad_norm_([self.flat], self.settings.clip_norm)
         self.optimiser.step()
-        loss = whole.loss
+        loss = whole.loss.clone()
         for one in self.gradients:
             one.clear()
         self.refresh()

@@ -23,14 +23,12 @@ class Hidden:
     Args:
         n_models: most at a time
         n_frames: most at a time
-        dtype: of all numbers
+        like: has the type of the numbers, and is where they are to be
     """
 
-    def __init__(self, n_models: int, n_frames: int, dtype: torch.dtype) -> None:
-        self._first, self._second = torch.empty(
-            2, n_models * n_frames * WIDTH, dtype=dtype
-        )
-        self._spare = torch.empty(n_frames * WIDTH, dtype=dtype)
+    def __init__(self, n_models: int, n_frames: int, like: Tensor) -> None:
+        self._first, self._second = like.new_empty(2, n_models * n_frames * WIDTH)
+        self._spare = like.new_empty(n_frames * WIDTH)
 
     def cut(self, n_models: int, n_frames: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return first and second ``(model, frame, 128)``, spare ``(frame, 128)``."""
@@ -73,9 +71,11 @@ def learn(
         networks, z, first, second, lesson.alive, strict=True
     ):
         own.hear(x, f, s, heard)
-    averaging = _averaging(lesson.lengths, z.dtype)
+    averaging = _averaging(lesson.lengths, z)
     loudness = torch.tensor([own.louder for own in networks], dtype=z.dtype)
-    to_means = _judge(networks, _means(second, averaging), loudness, lesson)
+    to_means = _judge(
+        networks, _means(second, averaging), loudness.to(z.device), lesson
+    )
     for own, x, f, s, to, into in zip(
         networks, z, first, second, to_means, lesson.into, strict=True
     ):
@@ -96,20 +96,24 @@ def logits(
     first, second, _ = hidden.cut(len(networks), z.shape[1])
     for own, x, f, s in zip(networks, z, first, second, strict=True):
         own.hear(x, f, s, ())
-    weights, means = _weights(networks), _means(second, _averaging(lengths, z.dtype))
+    weights, means = _weights(networks), _means(second, _averaging(lengths, z))
     return _output(networks, weights, means)
 
 
-def _averaging(lengths: Sequence[int], dtype: torch.dtype) -> Tensor:
+def _averaging(lengths: Sequence[int], like: Tensor) -> Tensor:
     """Return what each frame adds to the mean of its utterance ``(utterance, frame)``.
 
     By a product with it, means of all are taken at once, and given back to frames.
+
+    Args:
+        lengths: of utterances
+        like: has the type of the numbers, and is where they are to be
     """
-    shares, at = torch.zeros(len(lengths), sum(lengths), dtype=dtype), 0
+    shares, at = torch.zeros(len(lengths), sum(lengths), dtype=like.dtype), 0
     for own, n in zip(shares, lengths, strict=True):
         own[at : at + n] = 1 / n
         at += n
-    return shares
+    return shares.to(like.device)
 
 
 def _means(hidden: Tensor, averaging: Tensor) -> Tensor:
@@ -148,7 +152,7 @@ def _judge(
     means = means.mul_(loudness[:, None, None])
     targets, weights = lesson.targets, _weights(networks)
     likely = _output(networks, weights, means).log_softmax(dim=2)
-    losses = torch.sum(targets * likely, dim=(1, 2)).tolist()
+    losses = torch.sum(targets * likely, dim=(1, 2))
     to_logits = likely.exp_().mul_(targets.sum(dim=2, keepdim=True)).sub_(targets)
     to_weights = torch.bmm(to_logits.transpose(1, 2), means)
     to_biases = to_logits.sum(dim=1)

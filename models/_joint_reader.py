@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from contracts.errors import RunError, listing
 from contracts.view import View
 from models._joint_dropout import alive
 from models._maps import map_facts, pinned
+from models._resident import bytes_of_frames, resident
 
 AT_ONCE = 4  # utterances of one model: weights cross memory once for all of them
 STRETCH = 6  # utterances of several, of which each hears some
-FRAMES = 256 * STRETCH  # most at a time, unless one utterance has more
+ON_GPU = 32  # of one or several there: starting its work takes long, not doing it
+FRAMES = 256  # most at a time for each utterance, unless one has more
+CPU = torch.device("cpu")
 
 
 class Source:
@@ -29,10 +33,14 @@ class Source:
         views: of one cache
         feature: with frames
         layers: hidden states; None: 1..L
+        device: where fits work; a GPU keeps the utterances, if it has the memory
 
     Attributes:
+        device: likewise
         n_layers, channels: of each utterance
+        at_once, stretch: utterances that one model hears at a time, and several
         most: frames that are read at a time
+        is_kept: whether utterances stay on the device, once they are read
 
     Raises:
         CacheError: if the feature is missing, or has no frames
@@ -40,17 +48,21 @@ class Source:
     """
 
     def __init__(
-        self, views: Iterable[View], feature: str, layers: Sequence[int] | None
+        self,
+        views: Iterable[View],
+        feature: str,
+        layers: Sequence[int] | None,
+        device: torch.device = CPU,
     ) -> None:
-        self.feature = feature
-        self.places: dict[str, tuple[View, int]] = {}
+        self.feature, self.device = feature, device
+        self._places: dict[str, tuple[View, int]] = {}
         self._lengths: dict[str, int] = {}
         stores = set()
         for view in views:
             chosen = pinned(view, (feature,))
             rows = {str(name): row for row, name in enumerate(chosen.ids)}
             self._refuse_twice(chosen)
-            self.places |= {name: (chosen, row) for name, row in rows.items()}
+            self._places |= {name: (chosen, row) for name, row in rows.items()}
             facts = map_facts(chosen, feature, layers)
             stores.add((str(chosen.cache.folder), chosen.spec(feature).short))
             self._lengths |= dict(zip(rows, chosen.n_frames(feature), strict=True))
@@ -63,7 +75,23 @@ class Source:
         self.layers: list[int] = facts["layers"]
         self.n_layers: int = facts["n_layers"]
         self.channels: int = facts["channels"]
-        self.most = max(FRAMES, *self._lengths.values())
+        gpu = device.type != "cpu"
+        self.at_once, self.stretch = (ON_GPU,) * 2 if gpu else (AT_ONCE, STRETCH)
+        self.most = max(FRAMES * self.stretch, *self._lengths.values())
+        n_frames = sum(self._lengths.values())
+        size = bytes_of_frames(chosen, feature, self.layers, n_frames)
+        self._kept = resident(size, device)
+        self.is_kept = self._kept is not None
+
+    def frames(self, name: str) -> Tensor:
+        """Return an utterance's ``(layer, frame, channel)``, as it is stored."""
+        read = partial(self._stored, *self._places[name])
+        if self._kept is not None:
+            return self._kept.block(name, read)
+        return torch.from_numpy(read()).to(self.device)
+
+    def _stored(self, view: View, row: int) -> NDArray[Any]:
+        return view.frames(self.feature, row, self.layers).transpose(0, 2, 1)
 
     def cut(self, names: Sequence[str], most: int) -> Iterator[Sequence[str]]:
         """Yield what is read at a time, in its order.
@@ -141,19 +169,15 @@ class Reader:
         _hush()
         self.source = source
         size = source.n_layers * source.most * source.channels
-        self._frames = torch.empty(size, dtype=dtype)
+        self._frames = torch.empty(size, dtype=dtype, device=source.device)
         self._alive: dict[tuple[object, ...], Tensor] = {}  # of what was read last
 
     def read(self, names: Sequence[str]) -> Heard:
         """Read utterances, as of ``Source.cut``; the next take their place."""
-        source, stored = self.source, []
         self._alive.clear()
-        for name in names:
-            view, row = source.places[name]
-            values = view.frames(source.feature, row, source.layers)
-            stored.append(torch.from_numpy(values.transpose(0, 2, 1)))
+        stored = [self.source.frames(name) for name in names]
         lengths = [values.shape[1] for values in stored]
-        shape = len(stored[0]), sum(lengths), source.channels
+        shape = len(stored[0]), sum(lengths), self.source.channels
         frames = place(self._frames, shape)
         for own, value in zip(frames.split(lengths, dim=1), stored, strict=True):
             own.copy_(value)
@@ -166,9 +190,8 @@ class Reader:
         """
         key = draw, threshold
         if key not in self._alive:
-            self._alive[key] = alive(
-                heard.names, heard.lengths, draw, threshold, heard.frames.dtype
-            )
+            like = heard.frames
+            self._alive[key] = alive(heard.names, heard.lengths, draw, threshold, like)
         return self._alive[key]
 
 

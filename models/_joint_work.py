@@ -8,9 +8,10 @@ which they hear the same; one alone has the utterances of each batch shared out.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
+from operator import attrgetter
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from models._joint_mixer import Mixer
 from models._joint_model import Model
 from models._joint_network import Gradient
 from models._joint_pass import Lesson, learn, logits
-from models._joint_reader import AT_ONCE, STRETCH, Heard, Reader, Run, Source
+from models._joint_reader import Heard, Reader, Run, Source
 from models._joint_settings import number
 from models._joint_stream import Chosen, Share, Stream, Stretch
 from models._threads import single_threads
@@ -84,13 +85,30 @@ class Work:
         self, models: Sequence[Model], order: Sequence[str]
     ) -> Iterator[Stretch]:
         """Yield what is learnt from, and then what models are judged by."""
-        for names in self.source.cut(order, STRETCH):
-            parts = [model.chosen(names) for model in models]
-            yield Stretch(names, self._shares(models, parts, learnt=True))
-        judged = sorted(set().union(*(model.dev for model in models)))
-        for names in self.source.cut(judged, STRETCH):
-            parts = [model.judged(names) for model in models]
-            yield Stretch(names, self._shares(models, parts, learnt=False))
+        for some in self._companies(models, attrgetter("train")):
+            own = [name for name in order if any(name in m.train for m in some)]
+            for names in self.source.cut(own, self.source.stretch):
+                parts = [model.chosen(names) for model in some]
+                yield Stretch(names, self._shares(some, parts, learnt=True))
+        for some in self._companies(models, attrgetter("dev")):
+            judged = sorted(set().union(*(model.dev for model in some)))
+            for names in self.source.cut(judged, self.source.stretch):
+                parts = [model.judged(names) for model in some]
+                yield Stretch(names, self._shares(some, parts, learnt=False))
+
+    def _companies(
+        self, models: Sequence[Model], hears: Callable[[Model], Iterable[str]]
+    ) -> list[list[Model]]:
+        """Put models together that have stretches in common.
+
+        All of them, that an utterance be read once. Where it stays once it is read,
+        those that hear the same: their stretches have no gaps.
+        """
+        found: dict[frozenset[str] | None, list[Model]] = {}
+        for model in models:
+            key = frozenset(hears(model)) if self.source.is_kept else None
+            found.setdefault(key, []).append(model)
+        return list(found.values())
 
     def _shares(
         self,
@@ -160,7 +178,7 @@ def _add_alone(
     mixer: Mixer, reader: Reader, names: Sequence[str], into: Gradient, model: Model
 ) -> None:
     """Add utterances of one batch of one model to a gradient."""
-    for some in reader.source.cut(names, AT_ONCE):
+    for some in reader.source.cut(names, reader.source.at_once):
         share = Share([model], tuple(range(len(some))), learnt=True)
         _add(mixer, reader, reader.read(some), share, into)
 
@@ -177,7 +195,7 @@ def _add(
     names, lengths = _of(heard, share)
     frames, own, z = _mixed(mixer, heard, models, runs)
     gradients = [into or model.network.gradients[0] for model in models]
-    targets = torch.stack([model.weighed(names) for model in models])
+    targets = torch.stack([model.weighed(names) for model in models]).to(z.device)
     alive = [_alive(reader, model, heard, runs) for model in models]
     networks = [model.network for model in models]
     learn(networks, z, Lesson(lengths, targets, alive, gradients), mixer.hidden)
@@ -193,7 +211,7 @@ def _look(mixer: Mixer, heard: Heard, share: Share) -> None:
     names, lengths = _of(heard, share)
     *_, z = _mixed(mixer, heard, share.models, heard.runs(share.chosen))
     networks = [model.network for model in share.models]
-    found = logits(networks, z, lengths, mixer.hidden)
+    found = logits(networks, z, lengths, mixer.hidden).double().cpu()
     for model, one in zip(share.models, found, strict=True):
         model.look(names, one)
 

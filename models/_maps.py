@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from contracts.errors import CacheError
@@ -85,22 +87,24 @@ def read_maps(
         maps ``(utterance, layer, frame, channel)`` in the stored dtype, where they are
         kept, and their numbers of frames ``(utterance,)``
     """
+
+    def block(row: int) -> NDArray[Any]:
+        return view.frames(feature, row, layers).transpose(0, 2, 1)[:, chosen]
+
     if kept is not None:
-        there = [kept.block(view, feature, row, layers, chosen) for row in rows]
+        there = [kept.block(row, partial(block, row)) for row in rows]
         sizes = [one.shape[1] for one in there]
         size = len(there), there[0].shape[0], max(sizes), there[0].shape[2]
         padded = torch.zeros(size, dtype=there[0].dtype, device=kept.device)
         for own, one in zip(padded, there, strict=True):
             own[:, : one.shape[1]] = one
         return padded, torch.tensor(sizes)
-    read = [
-        view.frames(feature, row, layers).transpose(0, 2, 1)[:, chosen] for row in rows
-    ]
-    n_frames = [block.shape[1] for block in read]
+    read = [block(row) for row in rows]
+    n_frames = [values.shape[1] for values in read]
     shape = (len(read), read[0].shape[0], max(n_frames), read[0].shape[2])
     maps = np.zeros(shape, read[0].dtype)
-    for i, block in enumerate(read):
-        maps[i, :, : n_frames[i]] = block
+    for own, values in zip(maps, read, strict=True):
+        own[:, : values.shape[1]] = values
     return torch.from_numpy(maps), torch.tensor(n_frames)
 
 

@@ -6,10 +6,12 @@ there. On a CPU nothing is kept: the cache is memory already. Not run on a GPU b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from contracts.view import View
@@ -18,7 +20,7 @@ SHARE = 0.5  # of the free memory; the rest is for the network and its batches
 
 
 class Resident:
-    """Utterances of one feature of one view, kept on a device as they are first read.
+    """Utterances of one feature, kept on a device as they are first read.
 
     Args:
         device: that keeps them
@@ -26,47 +28,38 @@ class Resident:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._kept: dict[int, Tensor] = {}
+        self._kept: dict[Hashable, Tensor] = {}
 
-    def block(
-        self,
-        view: View,
-        feature: str,
-        row: int,
-        layers: Sequence[int],
-        chosen: slice,
-    ) -> Tensor:
-        """Return ``(layer, frame, channel)`` of one utterance.
+    def block(self, key: Hashable, read: Callable[[], NDArray[Any]]) -> Tensor:
+        """Return the frames of one utterance ``(layer, frame, channel)``.
 
         Args:
-            view: the same at every call, like all but ``row``
-            feature: one with frames
-            row: position of the utterance
-            layers: which are kept
-            chosen: which frames are
+            key: which utterance
+            read: reads it; asked once
         """
-        if row not in self._kept:
-            stored = view.frames(feature, row, layers).transpose(0, 2, 1)[:, chosen]
-            own = torch.from_numpy(np.array(stored))
-            self._kept[row] = own.to(self.device)
-        return self._kept[row]
+        if key not in self._kept:
+            self._kept[key] = torch.from_numpy(np.array(read())).to(self.device)
+        return self._kept[key]
 
 
-def resident(
-    view: View, feature: str, layers: Sequence[int], device: torch.device
-) -> Resident | None:
-    """Return what keeps a view's frames on a device; None where they are not kept.
+def resident(n_bytes: int, device: torch.device) -> Resident | None:
+    """Return what keeps frames on a device; None where they are not kept.
 
     That is on a CPU, and where they would take more than half of the free memory.
+
+    Args:
+        n_bytes: of all of them, see ``bytes_of_frames``
+        device: that would keep them
     """
     if device.type == "cpu":
         return None
     free, _ = torch.cuda.mem_get_info(device)
-    return Resident(device) if n_bytes(view, feature, layers) <= SHARE * free else None
+    return Resident(device) if n_bytes <= SHARE * free else None
 
 
-def n_bytes(view: View, feature: str, layers: Sequence[int]) -> int:
-    """Return how many bytes the frames of a view take as they are stored."""
+def bytes_of_frames(
+    view: View, feature: str, layers: Sequence[int], n_frames: int
+) -> int:
+    """Return how many bytes so many frames take as they are stored."""
     spec = view.spec(feature)
-    each = len(layers) * spec.n_channels * np.dtype(spec.dtype).itemsize
-    return int(view.n_frames(feature).sum()) * each
+    return n_frames * len(layers) * spec.n_channels * np.dtype(spec.dtype).itemsize

@@ -24,7 +24,7 @@ class TogetherHead(FrameHead):
 
     A fit alone goes through the same engine, so it equals the same fit among others.
     What the engine has no way for (silenced channels or frames, balanced sampling,
-    weight decay, normalisation by speaker, a GPU) is fitted alone, by the usual loop.
+    weight decay, normalisation by speaker) is fitted alone, by the usual loop.
     """
 
     @property
@@ -38,7 +38,6 @@ class TogetherHead(FrameHead):
             and plain
             and self.sampling is None
             and self.normalise in (None, "global")
-            and choose(self.device).type == "cpu"
         )
 
     def fit(self, train: View, dev: View | None = None) -> Self:
@@ -51,7 +50,8 @@ class TogetherHead(FrameHead):
         if not self.joins:
             return super().fit(train, dev)
         task = self._task(train, dev)
-        for _, fitted in fit_jointly([task], *self._heard()):
+        device = choose(self.device)
+        for _, fitted in fit_jointly([task], *self._heard(), device=device):
             self._keep(fitted)
         return self
 
@@ -62,13 +62,15 @@ class TogetherHead(FrameHead):
         for job in jobs:
             job.head.refuse_options()
             if job.head.joins:
-                key = str((job.head.features, job.head.layers))
+                key = str((job.head.features, job.head.layers, job.head.device))
                 groups.setdefault(key, []).append(job)
             else:
                 yield job, job.head.fit(job.train, job.dev)
         for group in groups.values():
             tasks = [job.head._task(job.train, job.dev) for job in group]
-            for i, fitted in fit_jointly(tasks, *group[0].head._heard()):
+            first = group[0].head
+            device = choose(first.device)
+            for i, fitted in fit_jointly(tasks, *first._heard(), device=device):
                 group[i].head._keep(fitted)
                 yield group[i], group[i].head
 

@@ -301,7 +301,7 @@ def test_dropout_is_that_of_torch_with_the_same_mask(view: View) -> None:
     network = Network(initial(3, WIDE, 4, 0), task.settings, dtype=DOUBLE)
     z, target = torch.randn(31, WIDE, dtype=DOUBLE), torch.eye(4, dtype=DOUBLE)[1]
     into = network.gradients[0]
-    drawn = alive(["toy/x", "toy/y"], [12, 19], (0, 2), 77, DOUBLE)
+    drawn = alive(["toy/x", "toy/y"], [12, 19], (0, 2), 77, z)
     heard = drawn * (256 / 179)
     assert abs(float(heard.mean()) - 1) < 0.03
     p = {k: v.clone().requires_grad_() for k, v in network.of.items()}
@@ -315,9 +315,9 @@ def test_dropout_is_that_of_torch_with_the_same_mask(view: View) -> None:
 
     targets = target.expand(1, 2, -1) / 2
     lesson = Lesson([12, 19], targets, [drawn.split([5, 26], dim=1)], [into])
-    learn([network], z[None], lesson, Hidden(2, 40, DOUBLE))
+    learn([network], z[None], lesson, Hidden(2, 40, z))
 
-    assert into.loss == pytest.approx(float(loss.detach()), rel=1e-12)
+    assert float(into.loss) == pytest.approx(float(loss.detach()), rel=1e-12)
     np.testing.assert_allclose(z, x.grad, atol=1e-14)
     for name in p.keys() - {"weights"}:
         np.testing.assert_allclose(into.of[name], p[name].grad, atol=1e-14)
@@ -518,7 +518,7 @@ def test_the_plain_loop_computes_the_same(view: View, tmp_path: Path) -> None:
     for one, wanted in zip(frames, plain(maps, lengths), strict=True):
         x = torch.from_numpy(one.astype(np.float32))
         z = torch.einsum("l,ltc->tc", ours.mixture, x)
-        hidden = Hidden(1, len(z), torch.float32)
+        hidden = Hidden(1, len(z), z)
         (got,) = logits([ours], z[None], [len(z)], hidden)[0]
         np.testing.assert_allclose(got, wanted.detach(), atol=1e-5)
 
@@ -566,8 +566,10 @@ def test_the_bench_holds_no_utterance_on_two_sides(view: View, tmp_path: Path) -
 def test_products_with_mixed_frames_are_plain_ones(
     n_models: int, chosen: tuple[int, ...]
 ) -> None:
-    source = SimpleNamespace(most=24, channels=3, n_layers=4)
-    mixer = Mixer(source, 16, torch.float64)  # type: ignore[arg-type]
+    source: Any = SimpleNamespace(
+        most=24, channels=3, n_layers=4, device=torch.device("cpu")
+    )
+    mixer = Mixer(source, 16, torch.float64)
     torch.manual_seed(0)
     bad, every = torch.full((16, 4), torch.nan).double(), [Run(*[slice(0, 9)] * 2)]
     mixer.mixed(torch.randn(4, 9, 3).double(), bad, every)

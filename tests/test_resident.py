@@ -1,7 +1,6 @@
 """Frames that stay on a device: the same numbers, each utterance read once."""
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,14 @@ from evaluation.settings import head_class
 from models import _frames
 from models._frames import FrameHead
 from models._normalisation import norm_of_speakers
-from models._resident import Resident, n_bytes, resident
+from models._resident import Resident, bytes_of_frames, resident
 from tests.synthetic import LABELS, make_cache, rows
 
 CPU = torch.device("cpu")
+
+
+def n_frames(view: View) -> int:
+    return int(view.n_frames("wav2vec2").sum())
 
 
 @pytest.fixture(scope="module")
@@ -80,20 +83,24 @@ def test_normalised_at_once_is_normalised_layer_by_layer(view: View) -> None:
 def test_what_a_view_takes_is_what_is_stored(view: View) -> None:
     stored = sum(view.frames("wav2vec2", i, [1, 2]).nbytes for i in range(len(view)))
 
-    assert n_bytes(view, "wav2vec2", [1, 2]) == stored
-    assert resident(view, "wav2vec2", [1, 2], CPU) is None
+    assert bytes_of_frames(view, "wav2vec2", [1, 2], n_frames(view)) == stored
+    assert resident(1, CPU) is None
 
 
 def test_more_than_half_of_the_free_memory_is_not_kept(
-    view: View, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gpu, asked = torch.device("cuda"), ("wav2vec2", [1, 2])
-    needed = n_bytes(view, *asked)
+    gpu = torch.device("cuda")
+    needed = bytes_of_frames(view, "wav2vec2", [1, 2], n_frames(view))
+    monkeypatch.setattr(_frames, "choose", lambda _: gpu)
+    head = head_class("attention")(layers=(1, 2))
+    head.facts_ = head.measure(view)
 
     for free, is_kept in ((2 * needed, True), (2 * needed - 1, False)):
         told = free, 10 * free
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _, told=told: told)
-        assert (resident(view, *asked, gpu) is not None) == is_kept
+        assert (resident(needed, gpu) is not None) == is_kept
+        assert (head.frames(view, 0).kept is not None) == is_kept
 
 
 def test_spectrograms_are_standardised_where_they_are_kept(

@@ -101,7 +101,9 @@ def test_fit_of_the_program_goes_through_it(
     monkeypatch.setattr(
         _together,
         "fit_jointly",
-        lambda tasks, *more: sizes.append(len(tasks)) or original(tasks, *more),
+        lambda tasks, *more, **told: (
+            sizes.append(len(tasks)) or original(tasks, *more, **told)
+        ),
     )
     words = ["fit", "--model", "pepino", "--cache", str(cache), "--runs", str(tmp_path)]
     words += ["--protocol", "speakers-5fold", "--labels", "identity", "--seeds", "0,1"]

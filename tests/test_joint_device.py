@@ -1,0 +1,181 @@
+"""Joint fits on a device that is not the CPU: all of it there, the same numbers."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from contracts.job import Job
+from contracts.view import View
+from models import _joint_reader, _joint_work, _together, pepino
+from models._joint import Fitted
+from models._joint_reader import ON_GPU
+from models._joint_stream import Share
+from models._resident import Resident
+from tests.elsewhere import CPU, GPU, Pretended, pretended
+from tests.test_joint import apart, fit, many, task_of, view
+
+__all__ = ["view"]
+
+SOME = slice(0, 8)  # which differ in normalisation, dropout, targets, batches, ends
+
+
+class Here(Executor):
+    """Work is done by who asks for it: what is pretended is so in one thread only."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Do it now."""
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pretended]:
+    """Have a GPU that holds all frames."""
+
+    threads, kept = _joint_work.single_threads, _joint_reader.resident
+
+    @contextmanager
+    def here(n: int) -> Iterator[Executor]:
+        with Here() if n == 1 else threads(n) as pool:
+            yield pool
+
+    def resident(n_bytes: int, device: torch.device) -> Resident | None:
+        return Resident(device) if device == GPU else kept(n_bytes, device)
+
+    monkeypatch.setattr(_joint_work, "single_threads", here)
+    monkeypatch.setattr(_joint_reader, "resident", resident)
+    with pretended() as mode:
+        yield mode
+
+
+@pytest.fixture(scope="module")
+def one_by_one(view: View) -> list[Fitted]:
+    return [fit([task])[0] for task in many(view)[SOME]]
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_fits_there_equal_fits_here(
+    view: View,
+    one_by_one: list[Fitted],
+    gpu: Pretended,
+    monkeypatch: pytest.MonkeyPatch,
+    is_kept: bool,
+) -> None:
+    if not is_kept:
+        monkeypatch.setattr(_joint_reader, "resident", lambda *_: None)
+
+    together = fit(many(view)[SOME], n_threads=None, device=GPU)
+
+    for one, alone in zip(together, one_by_one, strict=True):
+        assert apart(one, alone) < 1e-12
+        assert {value.device for value in one.state.values()} == {CPU}
+
+
+@pytest.mark.parametrize("which", [0, 2, 4])
+def test_one_alone_there_equals_the_same_here(
+    view: View, one_by_one: list[Fitted], gpu: Pretended, which: int
+) -> None:
+    (alone,) = fit([many(view)[which]], n_threads=None, device=GPU)
+
+    assert apart(alone, one_by_one[which]) < 1e-12
+
+
+def test_what_is_kept_is_read_once(
+    view: View, gpu: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: Counter[str] = Counter()
+    frames = View.frames
+
+    def counted(self: View, feature: str, row: int, *rest: Any) -> Any:
+        read[str(self.ids[row])] += 1
+        return frames(self, feature, row, *rest)
+
+    monkeypatch.setattr(View, "frames", counted)
+    tasks = [task_of(view, fold) for fold in range(3)]
+    fit(tasks, n_threads=None, device=GPU)
+
+    heard = {name for t in tasks for part in (t.train, t.dev) for name in part.ids}
+    assert set(read) == heard
+    assert set(read.values()) == {1}
+
+
+def test_what_is_kept_is_heard_a_batch_at_a_time(
+    view: View, gpu: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[tuple[int, int, int]] = []
+
+    def hear(mixer: Any, reader: Any, heard: Any, share: Share) -> None:
+        if share.learnt:
+            runs = heard.runs(share.chosen)
+            found.append((len(share.models), len(share.chosen), len(runs)))
+        just_so(mixer, reader, heard, share)
+
+    just_so = _joint_work._hear
+    monkeypatch.setattr(_joint_work, "_hear", hear)
+    told = {"batch_size": 12, "max_epochs": 1}
+    tasks = [task_of(view, f, s, **told) for f in range(2) for s in range(3)]
+    fit(tasks, n_threads=None, device=GPU)
+
+    assert len(tasks[0].train) == ON_GPU == 32
+    # the seeds of a fold together, all utterances of a batch in one run
+    assert found == 2 * [(3, 12, 1), (3, 12, 1), (3, 8, 1)]
+
+
+def test_nothing_is_fetched_while_they_learn(view: View, gpu: Pretended) -> None:
+    epochs = 2
+    tasks = [task_of(view, max_epochs=epochs, batch_size=5, seed=s) for s in range(3)]
+
+    fitted = fit(tasks, n_threads=None, device=GPU)
+
+    # of each epoch what dev is judged by, and of each model a loss; the weights at last
+    judged = -(-len(tasks[0].dev) // ON_GPU)
+    assert gpu.fetched == {
+        "aten._to_copy.default": epochs * judged + 3 * len(fitted[0].state),
+        "aten._local_scalar_dense.default": 3 * epochs,
+    }
+
+
+def test_the_head_fits_its_jobs_there(
+    view: View, gpu: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speaker = np.array([int(s.rpartition("/")[2]) for s in view.speakers])
+    parts = [view.take(speaker == i) for i in (1, 2, 3)]
+    options: dict[str, Any] = {"max_epochs": 2, "batch_size": 8, "lr": 1e-3}
+    heads = [pepino.Head(**options, seed=seed, device="cpu") for seed in range(2)]
+    usual = [head.fit(*parts[:2]).predict_proba(parts[2]) for head in heads]
+    monkeypatch.setattr(_together, "choose", lambda _: GPU)
+    before = gpu.fetched.total()
+
+    jobs = [Job(head, *parts, 0, head.seed) for head in heads]
+    done = {job.seed: head for job, head in pepino.Head.fit_jobs(jobs)}
+
+    assert gpu.fetched.total() > before
+    for seed, wanted in enumerate(usual):
+        got = done[seed].predict_proba(parts[2])
+        np.testing.assert_allclose(got, wanted, atol=1e-5)
+
+
+def test_tensors_of_two_places_are_refused(gpu: Pretended) -> None:
+    there, here = torch.ones(2, 3, device=GPU), torch.ones(3)
+
+    assert (there @ here.to(GPU)).cpu().tolist() == [3, 3]
+    assert float((2 * there).sum()) == 12
+    with pytest.raises(AssertionError, match=r"aten\.mul\.Tensor of tensors in two"):
+        there * here
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_fits_on_a_real_gpu_equal_fits_here(
+    view: View, one_by_one: list[Fitted]
+) -> None:
+    together = fit(many(view)[SOME], n_threads=None, device=torch.device("cuda"))
+
+    for one, alone in zip(together, one_by_one, strict=True):
+        assert apart(one, alone) < 1e-9
