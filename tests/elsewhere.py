@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +19,16 @@ from torch.optim import optimizer as adam
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
+
+from models import (
+    _frames,
+    _joint_reader,
+    _joint_work,
+    _network,
+    _together,
+    _training,
+)
+from models._resident import Resident
 
 GPU = torch.device("meta")  # the only one that is not the CPU and is always there
 CPU = torch.device("cpu")
@@ -45,6 +56,10 @@ class There(Tensor):
         )
         made.numbers = numbers
         return made  # type: ignore[no-any-return]
+
+    def tolist(self) -> Any:
+        """Fetch all numbers, which torch does in a way of its own."""
+        return self.cpu().tolist()
 
     @classmethod
     def __torch_dispatch__(
@@ -85,16 +100,45 @@ class Pretended(TorchDispatchMode):
         return out
 
 
-@contextmanager
-def pretended() -> Iterator[Pretended]:
-    """Have a GPU for a while, in this thread."""
+class Here(Executor):
+    """Work is done by who asks for it: what is pretended is so in one thread only."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Do it now."""
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pretended]:
+    """Have a GPU that holds all frames, for whoever asks for no CPU."""
+
+    @contextmanager
+    def single_threads(n: int) -> Iterator[Executor]:
+        with Here() if n == 1 else threads(n) as pool:
+            yield pool
+
+    def resident(n_bytes: int, device: torch.device) -> Resident | None:
+        return Resident(device) if device == GPU else None
+
+    threads, mixed = _joint_work.single_threads, _training.mixed
+    monkeypatch.setattr(_joint_work, "single_threads", single_threads)
+    monkeypatch.setattr(_training, "mixed", lambda _: mixed(CPU))
+    for module in (_frames, _joint_reader):
+        monkeypatch.setattr(module, "resident", resident)
+    for module in (_frames, _network, _together, _training):
+        wanted = {"auto": GPU, "cuda": GPU, "cpu": CPU}
+        monkeypatch.setattr(module, "choose", wanted.__getitem__)
     places = [GPU.type, CPU.type]
-    with pytest.MonkeyPatch.context() as patch, Pretended() as mode:
-        patch.setattr(adam, "_get_fused_kernels_supported_devices", lambda: places)
+    monkeypatch.setattr(adam, "_get_fused_kernels_supported_devices", lambda: places)
+    with Pretended() as mode:
         yield mode
 
 
-_MOVES = "aten._to_copy.default", "aten.copy_.default"
+# sequences are packed by lengths on the CPU, and come with such
+_PACK = "aten._pack_padded_sequence.default", "aten._pad_packed_sequence.default"
+_MIXED = "aten.copy_.default", "aten.lstm.data", *_PACK
 _FETCHES = "aten._to_copy.default", "aten._local_scalar_dense.default"
 
 
@@ -104,29 +148,32 @@ def _do(func: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> Any:
     tensors = [one for one in parts if isinstance(one, Tensor)]
     there = any(isinstance(one, There) for one in tensors)
     strangers = [t.shape for t in tensors if not isinstance(t, There) and t.ndim]
-    if there and strangers and str(func) not in _MOVES:
+    if there and strangers and str(func) not in _MIXED:
         msg = f"{func} of tensors in two places: {strangers} are on the CPU"
         raise AssertionError(msg)
-    wanted = kwargs.get("device")
-    if wanted is not None:
-        there = torch.device(wanted).type == GPU.type
-        kwargs = dict(kwargs) | {"device": CPU}
-    plain = {
-        id(one.numbers): one for one in tensors if isinstance(one, There)
-    }  # whose object is given back where something is done in place
+    wanted = [one for one in parts if isinstance(one, torch.device)]
+    if wanted:
+        there = wanted[0].type == GPU.type
     if there and torch.Tag.inplace_view in func.tags:
         with no_dispatch():
             func(*args, **kwargs)  # what is there takes its new shape, too
-    args, kwargs = tree_map(
-        lambda one: one.numbers if isinstance(one, There) else one, (args, kwargs)
-    )
+    given = {id(_numbers(one)): one for one in tensors}  # and may be given back
+    args, kwargs = tree_map(_numbers, (args, kwargs))
     out = func(*args, **kwargs)
+    if there and str(func) in _PACK:
+        return There(out[0]), out[1]
 
     def placed(one: Any) -> Any:
-        if not isinstance(one, Tensor):
+        known = given.get(id(one), one)
+        if wanted and not there:
             return one
-        if id(one) in plain:
-            return plain[id(one)]
-        return There(one) if there else one
+        moved = there and not isinstance(known, There) and (wanted or known is one)
+        return There(one) if moved else known
 
-    return tree_map(placed, out)
+    return tree_map(lambda one: placed(one) if isinstance(one, Tensor) else one, out)
+
+
+def _numbers(one: Any) -> Any:
+    if isinstance(one, torch.device):
+        return CPU
+    return one.numbers if isinstance(one, There) else one

@@ -1,9 +1,6 @@
 """Joint fits on a device that is not the CPU: all of it there, the same numbers."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,47 +9,16 @@ import torch
 
 from contracts.job import Job
 from contracts.view import View
-from models import _joint_reader, _joint_work, _together, pepino
+from models import _joint_reader, _joint_work, pepino
 from models._joint import Fitted
 from models._joint_reader import ON_GPU
 from models._joint_stream import Share
-from models._resident import Resident
 from tests.elsewhere import CPU, GPU, Pretended, pretended
 from tests.test_joint import apart, fit, many, task_of, view
 
-__all__ = ["view"]
+__all__ = ["pretended", "view"]
 
 SOME = slice(0, 8)  # which differ in normalisation, dropout, targets, batches, ends
-
-
-class Here(Executor):
-    """Work is done by who asks for it: what is pretended is so in one thread only."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Do it now."""
-        done: Future[Any] = Future()
-        done.set_result(fn(*args, **kwargs))
-        return done
-
-
-@pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pretended]:
-    """Have a GPU that holds all frames."""
-
-    threads, kept = _joint_work.single_threads, _joint_reader.resident
-
-    @contextmanager
-    def here(n: int) -> Iterator[Executor]:
-        with Here() if n == 1 else threads(n) as pool:
-            yield pool
-
-    def resident(n_bytes: int, device: torch.device) -> Resident | None:
-        return Resident(device) if device == GPU else kept(n_bytes, device)
-
-    monkeypatch.setattr(_joint_work, "single_threads", here)
-    monkeypatch.setattr(_joint_reader, "resident", resident)
-    with pretended() as mode:
-        yield mode
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +30,7 @@ def one_by_one(view: View) -> list[Fitted]:
 def test_fits_there_equal_fits_here(
     view: View,
     one_by_one: list[Fitted],
-    gpu: Pretended,
+    pretended: Pretended,
     monkeypatch: pytest.MonkeyPatch,
     is_kept: bool,
 ) -> None:
@@ -80,7 +46,7 @@ def test_fits_there_equal_fits_here(
 
 @pytest.mark.parametrize("which", [0, 2, 4])
 def test_one_alone_there_equals_the_same_here(
-    view: View, one_by_one: list[Fitted], gpu: Pretended, which: int
+    view: View, one_by_one: list[Fitted], pretended: Pretended, which: int
 ) -> None:
     (alone,) = fit([many(view)[which]], n_threads=None, device=GPU)
 
@@ -88,7 +54,7 @@ def test_one_alone_there_equals_the_same_here(
 
 
 def test_what_is_kept_is_read_once(
-    view: View, gpu: Pretended, monkeypatch: pytest.MonkeyPatch
+    view: View, pretended: Pretended, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: Counter[str] = Counter()
     frames = View.frames
@@ -107,7 +73,7 @@ def test_what_is_kept_is_read_once(
 
 
 def test_what_is_kept_is_heard_a_batch_at_a_time(
-    view: View, gpu: Pretended, monkeypatch: pytest.MonkeyPatch
+    view: View, pretended: Pretended, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[tuple[int, int, int]] = []
 
@@ -128,7 +94,7 @@ def test_what_is_kept_is_heard_a_batch_at_a_time(
     assert found == 2 * [(3, 12, 1), (3, 12, 1), (3, 8, 1)]
 
 
-def test_nothing_is_fetched_while_they_learn(view: View, gpu: Pretended) -> None:
+def test_nothing_is_fetched_while_they_learn(view: View, pretended: Pretended) -> None:
     epochs = 2
     tasks = [task_of(view, max_epochs=epochs, batch_size=5, seed=s) for s in range(3)]
 
@@ -136,33 +102,32 @@ def test_nothing_is_fetched_while_they_learn(view: View, gpu: Pretended) -> None
 
     # of each epoch what dev is judged by, and of each model a loss; the weights at last
     judged = -(-len(tasks[0].dev) // ON_GPU)
-    assert gpu.fetched == {
+    assert pretended.fetched == {
         "aten._to_copy.default": epochs * judged + 3 * len(fitted[0].state),
         "aten._local_scalar_dense.default": 3 * epochs,
     }
 
 
-def test_the_head_fits_its_jobs_there(
-    view: View, gpu: Pretended, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_head_fits_its_jobs_there(view: View, pretended: Pretended) -> None:
     speaker = np.array([int(s.rpartition("/")[2]) for s in view.speakers])
     parts = [view.take(speaker == i) for i in (1, 2, 3)]
     options: dict[str, Any] = {"max_epochs": 2, "batch_size": 8, "lr": 1e-3}
     heads = [pepino.Head(**options, seed=seed, device="cpu") for seed in range(2)]
     usual = [head.fit(*parts[:2]).predict_proba(parts[2]) for head in heads]
-    monkeypatch.setattr(_together, "choose", lambda _: GPU)
-    before = gpu.fetched.total()
+    for head in heads:
+        head.set_params(device="cuda")
+    before = pretended.fetched.total()
 
     jobs = [Job(head, *parts, 0, head.seed) for head in heads]
     done = {job.seed: head for job, head in pepino.Head.fit_jobs(jobs)}
 
-    assert gpu.fetched.total() > before
+    assert pretended.fetched.total() > before
     for seed, wanted in enumerate(usual):
         got = done[seed].predict_proba(parts[2])
         np.testing.assert_allclose(got, wanted, atol=1e-5)
 
 
-def test_tensors_of_two_places_are_refused(gpu: Pretended) -> None:
+def test_tensors_of_two_places_are_refused(pretended: Pretended) -> None:
     there, here = torch.ones(2, 3, device=GPU), torch.ones(3)
 
     assert (there @ here.to(GPU)).cpu().tolist() == [3, 3]
