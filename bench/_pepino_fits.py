@@ -20,7 +20,7 @@ from models._joint import Settings, Task, fit_jointly, weighted_targets
 from models._joint_dropout import alive
 from models._joint_network import WIDTH, Network, initial
 from models._joint_pass import Hidden, Lesson, learn
-from models._joint_reader import AT_ONCE
+from models._joint_reader import AT_ONCE, CPU
 
 FOLDS, EPOCHS = 5, 4
 CLASSES = tuple(f"label {i}" for i in range(8))
@@ -47,10 +47,13 @@ class Fits:
     Args:
         view: of all utterances
         paths: of the same as ``.npy`` files
+        device: where they are fitted
     """
 
-    def __init__(self, view: View, paths: Sequence[Path]) -> None:
-        self.view, self.paths = view, paths
+    def __init__(
+        self, view: View, paths: Sequence[Path], device: torch.device = CPU
+    ) -> None:
+        self.view, self.paths, self.device = view, paths, device
         self.layers = view.spec("bench").layers
         self.shape = len(self.layers), view.spec("bench").n_channels
 
@@ -77,7 +80,7 @@ class Fits:
 
     def ours(self, tasks: Sequence[Task]) -> None:
         """Fit jointly."""
-        for _ in fit_jointly(tasks, "bench", self.layers):
+        for _ in fit_jointly(tasks, "bench", self.layers, device=self.device):
             pass
 
     def turn(self, tasks: Sequence[Task]) -> None:
@@ -91,7 +94,7 @@ class Fits:
             loader.Files([self.paths[i] for i in rows], [i % 8 for i in rows.tolist()])
             for rows in self.rows(0)
         )
-        loader.fit(train, dev, self.shape, EPOCHS)
+        loader.fit(train, dev, self.shape, EPOCHS, device=self.device)
 
     def limit(self) -> None:
         """Read once and compute, utterances shared out among threads as in a fit."""

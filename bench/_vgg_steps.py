@@ -37,17 +37,20 @@ class Ours:
         view: the utterances of the batch
         name: of the head
         options: of the head
+        device: where it is at work
     """
 
-    def __init__(self, view: View, name: str, options: Mapping[str, int]) -> None:
+    def __init__(
+        self, view: View, name: str, options: Mapping[str, int], device: str = "cpu"
+    ) -> None:
         features = ["states", *(["functionals"] if name == "fusion" else [])]
-        self.head = head_class(name)(features=features, device="cpu", **options)
-        learnt, judged, device = self.head.begin(view, view.take([0]))
+        self.head = head_class(name)(features=features, device=device, **options)
+        learnt, judged, where = self.head.begin(view, view.take([0]))
         with drawing(0):
             n_labels, facts = len(self.head.classes_), self.head.facts_
-            self.head.network_ = self.head.build(n_labels, facts)
+            self.head.network_ = self.head.build(n_labels, facts).to(where)
         adam, draw = self.head.optimiser(self.head.network_), np.random.default_rng(0)
-        means = device, adam, _unseen, *mixed(device), draw
+        means = where, adam, _unseen, *mixed(where), draw
         self.task = _Task(learnt, judged, None, *means)
         self.rows = list(range(len(view)))
 

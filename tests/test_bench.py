@@ -18,7 +18,17 @@ from torch.nn.utils.parametrize import remove_parametrizations
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench import __main__ as command
-from bench import _machine, _speech, _vgg_steps, encoder, extraction, gpu, tables, vgg
+from bench import (
+    _machine,
+    _speech,
+    _vgg_steps,
+    encoder,
+    extraction,
+    gpu,
+    gpu_heads,
+    tables,
+    vgg,
+)
 from bench._epochs import Scale, epochs, plot_epochs
 from bench._parts import Parts
 from bench._plot import plot
@@ -320,6 +330,18 @@ def test_gpu_runs_on_any_device_and_says_where_there_is_none(monkeypatch):
             "write",
         ):
             assert re.search(rf"{part} \d+\.\d+ s", remark)
+
+
+def test_heads_on_a_gpu_run_on_any_device_and_say_where_there_is_none(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert gpu_heads.run(1).remarks == ["not measured: torch sees no GPU here"]
+    monkeypatch.setattr(gpu_heads, "STEPS", 2)
+    few = {"n": 20, "shape": (2, 16), "seeds": 1, "heads": ["fusion"]}
+    found = gpu_heads.run(1, (2, 2, 81, 96), **few, device="cpu")
+    assert [len(told["rows"]) for told in found.tables] == [2, 3]
+    parts = [re.search(r" (\d+) % of .* s in kernels$", one) for one in found.remarks]
+    assert int(parts[0][1]) > 5
+    assert parts[1]  # of the threads that fits are made in nothing is told on a CPU
 
 
 def test_the_peak_of_a_gpu_is_found_by_its_name():

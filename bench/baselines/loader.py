@@ -67,7 +67,8 @@ class Pepino(nn.Module):
         mixed = torch.einsum("l,btlc->btc", size / size.sum(), maps)
         hidden = self.dropout(F.relu(self.first(mixed)))
         hidden = self.dropout(F.relu(self.second(hidden)))
-        heard = torch.arange(maps.shape[1])[None] < lengths[:, None]
+        places = torch.arange(maps.shape[1], device=maps.device)
+        heard = places[None] < lengths[:, None]
         mean = (hidden * heard[:, :, None]).sum(dim=1) / lengths[:, None]
         logits: Tensor = self.out(mean)
         return logits
@@ -79,6 +80,7 @@ def fit(
     shape: tuple[int, int],
     epochs: int,
     size: int = 32,
+    device: torch.device | None = None,
 ) -> None:
     """Train a network for some epochs, judging it after each.
 
@@ -88,19 +90,22 @@ def fit(
         shape: layers and channels
         epochs: passes over train
         size: utterances in a batch
+        device: where it is trained
     """
     torch.manual_seed(0)
-    network = Pepino(*shape)
+    network = Pepino(*shape).to(device)
     adam = torch.optim.Adam(network.parameters(), lr=1e-3)
     batches = DataLoader(train, size, shuffle=True, collate_fn=pad)
     others = DataLoader(dev, size, collate_fn=pad)
     for _ in range(epochs):
         network.train()
-        for maps, lengths, labels in batches:
+        for batch in batches:
+            maps, lengths, labels = (part.to(device) for part in batch)
             adam.zero_grad()
             F.cross_entropy(network(maps, lengths), labels).backward()
             adam.step()
         network.eval()
         with torch.inference_mode():
-            for maps, lengths, labels in others:
+            for batch in others:
+                maps, lengths, labels = (part.to(device) for part in batch)
                 F.cross_entropy(network(maps, lengths), labels)

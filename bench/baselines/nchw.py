@@ -72,10 +72,15 @@ class Training:
         shape: of the maps ``(utterance, layer, frame, channel)``
         n_functionals: 0: VGG
         channels_last: whether network and maps lie in memory with the maps last
+        device: where all of it is
     """
 
     def __init__(
-        self, shape: Sequence[int], n_functionals: int = 0, channels_last: bool = False
+        self,
+        shape: Sequence[int],
+        n_functionals: int = 0,
+        channels_last: bool = False,
+        device: torch.device | None = None,
     ) -> None:
         torch.manual_seed(0)
         n, n_maps, frames, channels = shape
@@ -84,8 +89,9 @@ class Training:
         self.inputs = [torch.randn(*shape)]
         if n_functionals:
             self.inputs.append(torch.randn(n, n_functionals))
-        self.truth = torch.arange(n) % 8
-        self.network = Network(n_maps, n_places, n_functionals)
+        self.inputs = [one.to(device) for one in self.inputs]
+        self.truth = torch.arange(n, device=device) % 8
+        self.network = Network(n_maps, n_places, n_functionals).to(device)
         if channels_last:
             for kept in (*self.network.parameters(), self.inputs[0]):
                 if kept.ndim == 4:
