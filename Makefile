@@ -40,7 +40,7 @@ table: $(VENV)/installed
 	$(RUN) fit $(ASKED) --model logistic_regression svm random_forest --feature compare16
 	$(RUN) fit $(ASKED) --encoder $(ENCODER) --model pepino --set normalise=speaker
 	$(RUN) report
-	$(RUN) heads --write README.md
+	$(RUN) heads --write README.md --force
 
 # files side by side; what takes minutes is marked slow and left to test-all
 test: $(VENV)/installed-test

@@ -5,6 +5,9 @@ cross-validation over the fold's training speakers (``evaluation.splits.inner``)
 inner part is predicted by a head fitted on the others, the predictions are pooled, and
 the candidate with the highest UAR is taken, the first of equal ones. What was judged
 is kept at once, so that a killed search goes on where it stopped.
+
+Heads whose fits share one pass over the frames have candidates fitted together, those
+that keep one core busy side by side; all others one after the other.
 """
 
 import ast
@@ -19,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from contracts.errors import PluginError, RunError, listing
+from contracts.job import Job
 from contracts.run import write_json
-from contracts.terminal import progress
-from evaluation._fits import fit_one
+from contracts.terminal import Advance, progress
+from evaluation._fits import fits, goes_beside_others
 from evaluation.measures.metrics import Scores, score
 from evaluation.settings import needs_dev, refuse_twice, refuse_types, share, value
 from evaluation.splits import inner
@@ -30,6 +34,7 @@ from evaluation.splits.folds import Fold
 KINDS = ("grid", "random", "optuna")
 Candidate = dict[str, Any]
 Judged = dict[str, Any]  # ``uar``, or ``failed``: why there is none
+_FITS = 32  # at most at a time: what a killed search has to do again
 
 
 @dataclass(frozen=True)
@@ -144,12 +149,7 @@ def choose(
     n = len(search.grid) if search.kind == "grid" else search.trials
     what = f"{head.name}, fold {fold.index}: settings"
     with progress(what, min(n, len(search.grid)), "candidates") as advance:
-
-        def judge(candidate: Candidate) -> Judged:
-            judged = _judged(folder, parts, head, candidate, seed)
-            advance(1)
-            return judged
-
+        judge = _Judge(folder, parts, head, seed, advance)
         tried = list(_try(search, judge, seed + fold.index))
     fitted = [(c, told["uar"]) for c, told in tried if "uar" in told]
     if not fitted:
@@ -163,7 +163,7 @@ def choose(
 
 
 def _try(
-    search: Search, judge: Callable[[Candidate], Judged], seed: int
+    search: Search, judge: Callable[[Sequence[Candidate]], list[Judged]], seed: int
 ) -> Iterator[tuple[Candidate, Judged]]:
     """Yield candidates with what they are worth, in the order they are tried."""
     grid = search.grid
@@ -173,12 +173,11 @@ def _try(
     if search.kind == "random" and search.trials < len(grid):
         drawn = np.random.default_rng(seed).permutation(len(grid))[: search.trials]
         grid = [grid[i] for i in drawn]
-    for candidate in grid:
-        yield candidate, judge(candidate)
+    yield from zip(grid, judge(grid), strict=True)
 
 
 def _with_optuna(
-    search: Search, judge: Callable[[Candidate], Judged], seed: int
+    search: Search, judge: Callable[[Sequence[Candidate]], list[Judged]], seed: int
 ) -> Iterator[tuple[Candidate, Judged]]:
     """Let Optuna's TPE choose; a candidate that comes again is not judged again."""
     try:
@@ -201,39 +200,90 @@ def _with_optuna(
         }
         text = json.dumps(candidate, sort_keys=True)
         if text not in known:
-            known[text] = judge(candidate)
+            (known[text],) = judge([candidate])
             yield candidate, known[text]
         study.tell(trial, known[text].get("uar", 0.0))
 
 
-def _judged(
-    folder: Path, parts: Sequence[Fold], head: Any, candidate: Candidate, seed: int
-) -> Judged:
-    """Judge a candidate over the inner parts, or read what was judged before."""
-    text = json.dumps(candidate, sort_keys=True)
-    path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
-    if not path.exists():
+class _Judge:
+    """Judges candidates over inner parts, and keeps what each is worth.
+
+    Args:
+        folder: with a file for each candidate that was judged
+        parts: inner folds
+        head: unfitted estimator
+        seed: of heads that have one
+        advance: is told how many candidates were judged
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        parts: Sequence[Fold],
+        head: Any,
+        seed: int,
+        advance: Advance,
+    ) -> None:
+        self.folder, self.parts, self.head, self.seed = folder, parts, head, seed
+        self.advance = advance
+        self.classes = parts[0].view.classes
+
+    def __call__(self, candidates: Sequence[Candidate]) -> list[Judged]:
+        """Say what candidates are worth; those judged before are not judged again."""
+        left = [one for one in candidates if not self._path(one).exists()]
+        self.advance(len(candidates) - len(left))
+        at_once = hasattr(type(self.head), "fit_jobs") or goes_beside_others(self.head)
+        size = max(1, _FITS // len(self.parts)) if at_once else 1
+        for at in range(0, len(left), size):
+            self._fit(left[at : at + size])
+        return [self._told(one) for one in candidates]
+
+    def _fit(self, candidates: Sequence[Candidate]) -> None:
+        """Judge candidates whose fits are made together."""
+        n, k = len(self.parts), len(self.classes)
+        left = dict.fromkeys(range(len(candidates)), n)
+        counted = np.zeros((len(candidates), k, k), np.int64)
+        jobs = [
+            self._job(candidate, part, i * n + j)
+            for i, candidate in enumerate(candidates)
+            for j, part in enumerate(self.parts)
+        ]
         try:
-            judged: Judged = {"uar": _uar(parts, head, candidate, seed)}
+            for job, fitted, _ in fits(self.head, jobs):
+                i, told = job.fold // n, fitted.predict_proba(job.test)
+                counted[i] += score(job.test.labels, told, self.classes).confusion
+                left[i] -= 1
+                if not left[i]:
+                    uar = Scores(self.classes, counted[i]).uar
+                    self._keep(candidates[i], {"uar": uar})
+                    del left[i]
         except RunError as error:  # one that diverges is worth nothing, no more
-            judged = {"failed": str(error)}
-        write_json(path, {"settings": candidate, "judged": judged})
-    told: Judged = json.loads(path.read_text(encoding="utf-8"))["judged"]
-    return told
+            if len(candidates) == 1:
+                self._keep(candidates[0], {"failed": str(error)})
+                return
+            for i in left:  # each by itself, which tells whose error it is
+                self._fit([candidates[i]])
 
+    def _job(self, candidate: Candidate, part: Fold, number: int) -> Job:
+        from sklearn.base import clone
 
-def _uar(parts: Sequence[Fold], head: Any, candidate: Candidate, seed: int) -> float:
-    from sklearn.base import clone
-
-    classes = parts[0].view.classes
-    counted = np.zeros((len(classes), len(classes)), np.int64)
-    for part in parts:
-        one = clone(head).set_params(**candidate)
+        one = clone(self.head).set_params(**candidate)
         if "seed" in one.get_params(deep=False):
-            one.set_params(seed=seed)
-        dev = part.part("dev") if needs_dev(head) else None
-        fitted = fit_one(one, part.part("train"), dev)
-        held = part.part("test")
-        told = fitted.predict_proba(held)
-        counted += score(held.labels, told, classes).confusion
-    return Scores(classes, counted).uar
+            one.set_params(seed=self.seed)
+        dev = part.part("dev") if needs_dev(self.head) else None
+        views = part.part("train"), dev, part.part("test")
+        return Job(one, *views, number, self.seed)
+
+    def _path(self, candidate: Candidate) -> Path:
+        text = json.dumps(candidate, sort_keys=True)
+        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+
+    def _keep(self, candidate: Candidate, judged: Judged) -> None:
+        told = {"settings": candidate, "judged": judged}
+        write_json(self._path(candidate), told)
+        self.advance(1)
+
+    def _told(self, candidate: Candidate) -> Judged:
+        kept = json.loads(self._path(candidate).read_text(encoding="utf-8"))
+        told: Judged = kept["judged"]
+        return told

@@ -17,6 +17,7 @@ from evaluation.question import ask
 from evaluation.search import Search, choose
 from evaluation.splits import inner, protocols
 from evaluation.splits.folds import Fold
+from models import _together, pepino
 from pipeline import main
 from tests.synthetic import make_cache, rows
 
@@ -213,22 +214,63 @@ def test_a_killed_search_goes_on(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ["--grid", "C=1e-4,1e-2,1.0", "--folds", "0"]
-    original, judged = search._uar, []
+    keep, kept = search._Judge._keep, []
 
-    def breaks(*args: Any) -> float:
-        if len(judged) == 2:
+    def breaks(self: Any, *told: Any) -> None:
+        if len(kept) == 2:
             raise KeyboardInterrupt
-        judged.append(args)
-        return original(*args)
+        kept.append(told)
+        keep(self, *told)
 
-    monkeypatch.setattr(search, "_uar", breaks)
+    monkeypatch.setattr(search._Judge, "_keep", breaks)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         raise SystemExit(fit(cache, tmp_path, *words))
-    judged.clear()
-    monkeypatch.setattr(search, "_uar", lambda *a: judged.append(a) or original(*a))
+    kept.clear()
 
     assert fit(cache, tmp_path, *words) == 0
-    assert len(judged) == 1
+    assert len(kept) == 1
+
+
+def pepino_fold(cache: Path) -> Fold:
+    view = Cache(cache).view().require(["wav2vec2"])
+    return ask(view, "identity", "speakers-5fold").folds[0]
+
+
+def test_candidates_share_a_pass_over_the_frames(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fold, head = pepino_fold(cache), pepino.Head(max_epochs=2, batch_size=8)
+    space = {"lr": [1e-3, 1e-2], "dropout": [0.1, 0.3]}
+    sizes: list[int] = []
+    original = _together.fit_jointly
+
+    def counted(tasks: Any, *more: Any, **told: Any) -> Any:
+        sizes.append(len(tasks))
+        return original(tasks, *more, **told)
+
+    monkeypatch.setattr(_together, "fit_jointly", counted)
+    found, tried = choose(fold, head, Search(space), 0, tmp_path / "a")
+
+    assert sizes == [4 * inner.PARTS]  # candidates by parts
+    monkeypatch.setattr(search, "_FITS", 1)  # each candidate by itself
+    alone, told = choose(fold, head, Search(space), 0, tmp_path / "b")
+    assert sizes[1:] == 4 * [inner.PARTS]
+    assert found == alone
+    for mine, its in zip(tried, told, strict=True):
+        assert mine["settings"] == its["settings"]
+        assert mine["uar"] == pytest.approx(its["uar"], abs=0.05)
+
+
+def test_a_candidate_that_fails_among_others_keeps_none_from_being_judged(
+    cache: Path, tmp_path: Path
+) -> None:
+    head = pepino.Head(max_epochs=2, batch_size=8)
+    space = {"lr": [1e-3, 1e30, 1e-2]}
+
+    _, tried = choose(pepino_fold(cache), head, Search(space), 0, tmp_path)
+
+    assert ["uar" in one for one in tried] == [True, False, True]
+    assert "diverged" in tried[1]["failed"]
 
 
 @pytest.mark.parametrize(
