@@ -30,7 +30,10 @@ def choose(wanted: str) -> torch.device:
     if wanted == "cuda" and not has:
         msg = "no GPU here: expected one for device 'cuda', got none. Choose device=cpu"
         raise RunError(msg)
-    return torch.device("cuda" if has and wanted != "cpu" else "cpu")
+    if not has or wanted == "cpu":
+        return torch.device("cpu")
+    # other threads have a current GPU of their own
+    return torch.device("cuda", torch.cuda.current_device())
 
 
 def mixed(device: torch.device) -> tuple[torch.autocast, torch.amp.GradScaler]:

@@ -14,8 +14,8 @@ gets is what it gets alone:
 So fits together equal fits one by one, up to rounding.
 
 On a GPU that has the memory, frames stay there as they are stored, and weights, moments
-and all arithmetic are there: what goes there in an epoch are targets and the bytes of
-dropout, what comes back are losses and logits of development speakers.
+and all arithmetic are there: what goes there in an epoch are targets, lengths and the
+bytes of dropout, what comes back are losses and logits of development speakers.
 """
 
 from __future__ import annotations
@@ -104,7 +104,10 @@ def fit_jointly(
     models = [Model(i, t, source, factor, dtype) for i, (t, factor) in enumerate(pairs)]
     n = n_threads or (torch.get_num_threads() if device.type == "cpu" else 1)
     work = Work(source, len(models), n, order_seed, dtype)
-    yield from _epochs(models, work)
+    try:
+        yield from _epochs(models, work)
+    finally:  # a traceback, or torch, may hold this frame
+        work.release()
 
 
 def _epochs(models: Sequence[Model], work: Work) -> Iterator[tuple[int, Fitted]]:

@@ -39,7 +39,8 @@ def alive(
     """
     drawn = map(random_bytes, names, lengths, [draw] * len(names))
     heard = np.concatenate([one >= threshold for one in drawn], axis=1)
-    return torch.from_numpy(heard.view(np.uint8)).to(like.device).to(like.dtype)
+    there = torch.from_numpy(heard.view(np.uint8)).to(like.device, non_blocking=True)
+    return there.to(like.dtype)
 
 
 def random_bytes(name: str, n_frames: int, draw: tuple[int, int]) -> NDArray[np.uint8]:

@@ -78,6 +78,8 @@ class Network:
         device: torch.device | None = None,
     ) -> None:
         self.settings, self.offset = settings, offset
+        # layer weights last: there are 13 or so, behind which nothing is aligned
+        state = dict(sorted(state.items(), key=lambda part: part[0] == "weights"))
         self.shapes = {name: value.shape for name, value in state.items()}
         self.flat = torch.cat(
             [v.detach().reshape(-1).to(device, dtype) for v in state.values()]

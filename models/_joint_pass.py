@@ -73,9 +73,8 @@ def learn(
         own.hear(x, f, s, heard)
     averaging = _averaging(lesson.lengths, z)
     loudness = torch.tensor([own.louder for own in networks], dtype=z.dtype)
-    to_means = _judge(
-        networks, _means(second, averaging), loudness.to(z.device), lesson
-    )
+    loudness = loudness.to(z.device, non_blocking=True)
+    to_means = _judge(networks, _means(second, averaging), loudness, lesson)
     for own, x, f, s, to, into in zip(
         networks, z, first, second, to_means, lesson.into, strict=True
     ):
@@ -109,11 +108,11 @@ def _averaging(lengths: Sequence[int], like: Tensor) -> Tensor:
         lengths: of utterances
         like: has the type of the numbers, and is where they are to be
     """
-    shares, at = torch.zeros(len(lengths), sum(lengths), dtype=like.dtype), 0
-    for own, n in zip(shares, lengths, strict=True):
-        own[at : at + n] = 1 / n
-        at += n
-    return shares.to(like.device)
+    told = torch.tensor(lengths).to(like.device, non_blocking=True)[:, None]
+    ends = told.cumsum(dim=0)
+    frame = torch.arange(sum(lengths), device=like.device)
+    own = (frame < ends) & (frame >= ends - told)
+    return own.to(like.dtype).div_(told)
 
 
 def _means(hidden: Tensor, averaging: Tensor) -> Tensor:

@@ -83,6 +83,10 @@ class Source:
         self._kept = resident(size, device)
         self.is_kept = self._kept is not None
 
+    def release(self) -> None:
+        """Let go of what is kept."""
+        self._kept = None
+
     def frames(self, name: str) -> Tensor:
         """Return an utterance's ``(layer, frame, channel)``, as it is stored."""
         read = partial(self._stored, *self._places[name])

@@ -8,10 +8,9 @@ which they hear the same; one alone has the utterances of each batch shared out.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
-from operator import attrgetter
 
 import torch
 from torch import Tensor
@@ -55,6 +54,12 @@ class Work:
         self._readers = [Reader(source, dtype) for _ in range(self.n_threads)]
         self._mixers = [Mixer(source, most, dtype) for _ in range(self.n_threads)]
 
+    def release(self) -> None:
+        """Let go of frames and places to work in; after it nothing can be fitted."""
+        self.source.release()
+        self._readers.clear()
+        self._mixers.clear()
+
     def epoch(self, epoch: int, models: Sequence[Model]) -> None:
         """Train every model for one epoch, and judge it on its development speakers."""
         began = time.perf_counter()
@@ -85,28 +90,29 @@ class Work:
         self, models: Sequence[Model], order: Sequence[str]
     ) -> Iterator[Stretch]:
         """Yield what is learnt from, and then what models are judged by."""
-        for some in self._companies(models, attrgetter("train")):
-            own = [name for name in order if any(name in m.train for m in some)]
-            for names in self.source.cut(own, self.source.stretch):
-                parts = [model.chosen(names) for model in some]
-                yield Stretch(names, self._shares(some, parts, learnt=True))
-        for some in self._companies(models, attrgetter("dev")):
+        learning = self._companies(models, lambda m: tuple(map(tuple, m.batches)))
+        for some in learning if order else ():
+            for together in some[0].batches if self.source.is_kept else (order,):
+                for names in self.source.cut(together, self.source.stretch):
+                    parts = [model.chosen(names) for model in some]
+                    yield Stretch(names, self._shares(some, parts, learnt=True))
+        for some in self._companies(models, lambda m: frozenset(m.dev)):
             judged = sorted(set().union(*(model.dev for model in some)))
             for names in self.source.cut(judged, self.source.stretch):
                 parts = [model.judged(names) for model in some]
                 yield Stretch(names, self._shares(some, parts, learnt=False))
 
     def _companies(
-        self, models: Sequence[Model], hears: Callable[[Model], Iterable[str]]
+        self, models: Sequence[Model], hears: Callable[[Model], Hashable]
     ) -> list[list[Model]]:
         """Put models together that have stretches in common.
 
         All of them, that an utterance be read once. Where it stays once it is read,
         those that hear the same: their stretches have no gaps.
         """
-        found: dict[frozenset[str] | None, list[Model]] = {}
+        found: dict[Hashable, list[Model]] = {}
         for model in models:
-            key = frozenset(hears(model)) if self.source.is_kept else None
+            key = hears(model) if self.source.is_kept else None
             found.setdefault(key, []).append(model)
         return list(found.values())
 
@@ -195,7 +201,8 @@ def _add(
     names, lengths = _of(heard, share)
     frames, own, z = _mixed(mixer, heard, models, runs)
     gradients = [into or model.network.gradients[0] for model in models]
-    targets = torch.stack([model.weighed(names) for model in models]).to(z.device)
+    targets = torch.stack([model.weighed(names) for model in models])
+    targets = targets.to(z.device, non_blocking=True)
     alive = [_alive(reader, model, heard, runs) for model in models]
     networks = [model.network for model in models]
     learn(networks, z, Lesson(lengths, targets, alive, gradients), mixer.hidden)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 from contracts.view import View
 
 SHARE = 0.5  # of the free memory; the rest is for the network and its batches
+_PROMISED: WeakSet[Resident] = WeakSet()
 
 
 class Resident:
@@ -24,11 +26,18 @@ class Resident:
 
     Args:
         device: that keeps them
+        n_bytes: of all of them
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(self, device: torch.device, n_bytes: int = 0) -> None:
+        self.device, self.n_bytes = device, n_bytes
         self._kept: dict[Hashable, Tensor] = {}
+
+    @property
+    def to_come(self) -> int:
+        """How many bytes are promised and not there yet."""
+        there = sum(one.nbytes for one in self._kept.values())
+        return max(0, self.n_bytes - there)
 
     def block(self, key: Hashable, read: Callable[[], NDArray[Any]]) -> Tensor:
         """Return the frames of one utterance ``(layer, frame, channel)``.
@@ -54,7 +63,14 @@ def resident(n_bytes: int, device: torch.device) -> Resident | None:
     if device.type == "cpu":
         return None
     free, _ = torch.cuda.mem_get_info(device)
-    return Resident(device) if n_bytes <= SHARE * free else None
+    # torch holds memory that is free for us; others may have been promised some
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    free -= sum(one.to_come for one in _PROMISED if one.device == device)
+    if n_bytes > SHARE * free:
+        return None
+    made = Resident(device, n_bytes)
+    _PROMISED.add(made)
+    return made
 
 
 def bytes_of_frames(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from contracts.job import Job
@@ -58,19 +59,19 @@ class TogetherHead(FrameHead):
     @classmethod
     def fit_jobs(cls, jobs: Sequence[Job]) -> Iterator[tuple[Job, Any]]:
         """Fit jobs together where they read the same frames; yield each as it ends."""
-        groups: dict[str, list[Job]] = {}
+        groups: dict[tuple[str, torch.device], list[Job]] = {}
         for job in jobs:
             job.head.refuse_options()
             if job.head.joins:
-                key = str((job.head.features, job.head.layers, job.head.device))
+                heard = str((job.head.features, job.head.layers))
+                key = heard, choose(job.head.device)
                 groups.setdefault(key, []).append(job)
             else:
                 yield job, job.head.fit(job.train, job.dev)
-        for group in groups.values():
+        for (_, device), group in groups.items():
             tasks = [job.head._task(job.train, job.dev) for job in group]
-            first = group[0].head
-            device = choose(first.device)
-            for i, fitted in fit_jointly(tasks, *first._heard(), device=device):
+            heard = group[0].head._heard()
+            for i, fitted in fit_jointly(tasks, *heard, device=device):
                 group[i].head._keep(fitted)
                 yield group[i], group[i].head
 

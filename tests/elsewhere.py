@@ -147,7 +147,13 @@ def _do(func: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> Any:
     parts = tree_flatten((args, kwargs))[0]
     tensors = [one for one in parts if isinstance(one, Tensor)]
     there = any(isinstance(one, There) for one in tensors)
-    strangers = [t.shape for t in tensors if not isinstance(t, There) and t.ndim]
+    written = {id(one) for one in _written(func, args, kwargs)}
+    strangers = [
+        one.shape
+        for one in tensors
+        if not isinstance(one, There)
+        and (one.ndim or id(one) in written or torch.Tag.pointwise not in func.tags)
+    ]
     if there and strangers and str(func) not in _MIXED:
         msg = f"{func} of tensors in two places: {strangers} are on the CPU"
         raise AssertionError(msg)
@@ -171,6 +177,16 @@ def _do(func: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> Any:
         return There(one) if moved else known
 
     return tree_map(lambda one: placed(one) if isinstance(one, Tensor) else one, out)
+
+
+def _written(
+    func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Iterator[Any]:
+    """Yield what an operation writes to."""
+    told = func._schema.arguments  # type: ignore[attr-defined]
+    for i, one in enumerate(told):
+        if one.alias_info is not None and one.alias_info.is_write:
+            yield args[i] if i < len(args) else kwargs.get(one.name)
 
 
 def _numbers(one: Any) -> Any:

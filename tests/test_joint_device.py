@@ -87,11 +87,29 @@ def test_what_is_kept_is_heard_a_batch_at_a_time(
     monkeypatch.setattr(_joint_work, "_hear", hear)
     told = {"batch_size": 12, "max_epochs": 1}
     tasks = [task_of(view, f, s, **told) for f in range(2) for s in range(3)]
+    monkeypatch.setattr(_joint_reader, "ON_GPU", 20)  # no multiple of a batch
     fit(tasks, n_threads=None, device=GPU)
 
-    assert len(tasks[0].train) == ON_GPU == 32
+    assert len(tasks[0].train) == 32
     # the seeds of a fold together, all utterances of a batch in one run
     assert found == 2 * [(3, 12, 1), (3, 12, 1), (3, 8, 1)]
+
+
+def test_nothing_is_held_when_fits_have_ended(
+    view: View, pretended: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[_joint_work.Work] = []
+    begin = _joint_work.Work.__init__
+
+    def noted(self: _joint_work.Work, *args: Any) -> None:
+        begin(self, *args)
+        made.append(self)
+
+    monkeypatch.setattr(_joint_work.Work, "__init__", noted)
+    fit([task_of(view, max_epochs=1), task_of(view, 1)], n_threads=None, device=GPU)
+
+    assert made[0].source._kept is None
+    assert not made[0]._readers
 
 
 def test_nothing_is_fetched_while_they_learn(view: View, pretended: Pretended) -> None:
@@ -134,6 +152,13 @@ def test_tensors_of_two_places_are_refused(pretended: Pretended) -> None:
     assert float((2 * there).sum()) == 12
     with pytest.raises(AssertionError, match=r"aten\.mul\.Tensor of tensors in two"):
         there * here
+    assert (there * torch.tensor(2.0)).device == GPU  # a number is sent along,
+    for wrong in (
+        lambda: torch.zeros(()).add_(there.sum()),  # and never written to from there
+        lambda: torch.stack([there.sum(), torch.tensor(2.0)]),
+    ):
+        with pytest.raises(AssertionError, match="of tensors in two places"):
+            wrong()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -17,7 +17,7 @@ from models._normalisation import norm_of_speakers
 from models._resident import Resident, bytes_of_frames, resident
 from tests.synthetic import LABELS, make_cache, rows
 
-CPU = torch.device("cpu")
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
 def n_frames(view: View) -> int:
@@ -90,7 +90,7 @@ def test_what_a_view_takes_is_what_is_stored(view: View) -> None:
 def test_more_than_half_of_the_free_memory_is_not_kept(
     view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gpu = torch.device("cuda")
+    gpu = CUDA
     needed = bytes_of_frames(view, "wav2vec2", [1, 2], n_frames(view))
     monkeypatch.setattr(_frames, "choose", lambda _: gpu)
     head = head_class("attention")(layers=(1, 2))
@@ -101,6 +101,27 @@ def test_more_than_half_of_the_free_memory_is_not_kept(
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _, told=told: told)
         assert (resident(needed, gpu) is not None) == is_kept
         assert (head.frames(view, 0).kept is not None) == is_kept
+
+
+def test_no_memory_is_promised_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (100, 1000))
+
+    first = resident(50, CUDA)
+    assert first is not None
+    assert resident(30, CUDA) is None  # of 100 free bytes 50 are left
+    second = resident(25, CUDA)
+    assert second is not None
+    del first, second
+    assert resident(50, CUDA) is not None
+
+
+def test_memory_that_torch_holds_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (40, 1000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 100)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 40)
+
+    assert resident(50, CUDA) is not None
+    assert resident(51, CUDA) is None
 
 
 def test_spectrograms_are_standardised_where_they_are_kept(
