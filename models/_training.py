@@ -130,6 +130,7 @@ class TorchHead(NetworkHead):
             moving = self.optimiser(network)
             means = device, moving, advance, *mixed(device), draw
             task = _Task(train, dev, weight, *means)
+            self._foretell(task)
             for epoch in range(1, self.max_epochs + 1):
                 self.history_.append(self._epoch(epoch, task, next(order)))
                 tell(train.view, self.seed, self.history_[-1])
@@ -144,7 +145,6 @@ class TorchHead(NetworkHead):
 
     def _epoch(self, epoch: int, task: _Task, order: list[int]) -> dict[str, float]:
         start, total, done = time.perf_counter(), 0.0, 0
-        began, told_at = start, min(1, (len(order) - 1) // self.batch_size)
         self.network_.train()
         for rows in batches(order, self.batch_size):
             for group in task.optimiser.param_groups:
@@ -152,10 +152,7 @@ class TorchHead(NetworkHead):
             total += self._step(task, rows) * len(rows)
             give_back()
             task.advance(len(rows))
-            now = time.perf_counter()
-            if epoch == 1 and done == told_at * self.batch_size:
-                self._foretell((now - began) * len(order) / len(rows))
-            began, done = now, done + len(rows)
+            done += len(rows)
         train_loss = total / len(order)
         dev_loss, dev_uar = self._judge(task)
         if not (math.isfinite(train_loss) and math.isfinite(dev_loss)):
@@ -168,17 +165,31 @@ class TorchHead(NetworkHead):
         told = {"epoch": epoch, "train_loss": train_loss, "dev_loss": dev_loss}
         return told | {"dev_uar": dev_uar, "seconds": time.perf_counter() - start}
 
-    def _foretell(self, seconds: float) -> None:
-        """Say how long an epoch takes, as its second step lets guess.
+    def _foretell(self, task: _Task) -> None:
+        """Say how long an epoch will take, as steps of a copy let guess.
 
-        The first one takes memory and warms up, which is not repeated.
-
-        Args:
-            seconds: of an epoch, were all steps like that one
+        The first takes memory and warms up, which is not repeated: where an epoch of
+        such would be slow, a second one tells. What a fit draws stays as it was.
         """
-        if seconds > SLOW:
-            words = "%s: about %.0f seconds per epoch, %d epochs at most"
-            _LOG.info(words, self.name, seconds, self.max_epochs)
+        network, n = self.network_, len(task.train.view)
+        rows = list(range(min(self.batch_size, n)))
+        try:
+            self.network_ = copy.deepcopy(network).train()
+            moving, draw = self.optimiser(self.network_), copy.deepcopy(task.draw)
+            means = task.device, moving, task.advance, *mixed(task.device), draw
+            trial = _Task(task.train, task.dev, task.weight, *means)
+            for _ in range(2):
+                start = time.perf_counter()
+                with torch.random.fork_rng():
+                    self._step(trial, rows)
+                give_back()
+                seconds = (time.perf_counter() - start) * n / len(rows)
+                if seconds <= SLOW:
+                    return
+        finally:
+            self.network_ = network
+        words = "%s: about %.0f seconds per epoch, %d epochs at most"
+        _LOG.info(words, self.name, seconds, self.max_epochs)
 
     def _step(self, task: _Task, rows: list[int]) -> float:
         inputs = self.disturbed(task.train.read(rows), task.draw)

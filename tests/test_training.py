@@ -315,7 +315,8 @@ def test_rate_is_what_the_step_is_multiplied_by(
     monkeypatch.setattr(type(head), "_step", watch)
     head.fit(*parts(view))  # 24 utterances: two steps an epoch
 
-    assert seen == pytest.approx([0.5 / (1 + done) for done in (0, 0.5, 1, 1.5)])
+    rates = [0.5 / (1 + done) for done in (0, 0.5, 1, 1.5)]
+    assert seen == pytest.approx([0.5, *rates])  # the first is that of a copy
 
 
 def test_decay_pulls_weights_and_none_is_adam() -> None:
@@ -362,11 +363,13 @@ def test_entries_of_the_gradient_are_cut(
     assert max(largest) == pytest.approx(1e-3)
 
 
-def test_seconds_per_epoch_are_told_after_the_second_step(
+def test_seconds_per_epoch_are_told_before_it_starts(
     view: View, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    options = {"max_epochs": 1, "feature_dropout": 0.3}
+    plain = head_of("mlp", **options).fit(*parts(view)).history_
     monkeypatch.setattr(_training, "SLOW", 0.0)
-    head, told = head_of(max_epochs=1), []
+    head, told = head_of("mlp", **options), []
     step = type(head)._step
 
     def watch(self: Any, task: Any, chosen: list[int]) -> float:
@@ -377,8 +380,9 @@ def test_seconds_per_epoch_are_told_after_the_second_step(
     with caplog.at_level(logging.INFO, logger="models"):
         head.fit(*parts(view))
 
-    assert told == [0, 0, 1, 1, 1]
+    assert told == [0, 0, 1, 1, 1, 1, 1]  # two of a copy, and then those that count
     assert "seconds per epoch, 1 epochs at most" in caplog.text
+    assert head.history_[0]["train_loss"] == plain[0]["train_loss"]
 
 
 def test_seed_decides_what_is_silenced(view: View) -> None:
