@@ -157,6 +157,26 @@ class FrameHead(TorchHead):
             for i, layers in self.layers_at(view).items()
         }
 
+    def outputs(self, view: View) -> Tensor:
+        """Return what the network gives ``(utterance, output)``, float64.
+
+        Raises:
+            RunError: if features are others, or a stranger's only file is to be
+                normalised by itself
+        """
+        enrolled = getattr(self, "enrolled_", {}).get(0, {})
+        alone = len(view) == 1 and view.speakers[0] not in enrolled
+        if alone and self.normalise == "speaker":
+            msg = (
+                f"{view.ids[0]} is all there is of its speaker: expected several "
+                "utterances, or speech to enrol by, for normalise='speaker', got "
+                "one, which would be normalised by itself. Give other speech of "
+                "theirs with predict --enrol or head.enrol(view), or fit with "
+                "normalise=global"
+            )
+            raise RunError(msg)
+        return super().outputs(view)
+
     def disturbed(self, inputs: Inputs, draw: np.random.Generator) -> Inputs:
         """Silence channels and a run of frames, of all inputs that are maps."""
         *parts, lengths = inputs

@@ -133,8 +133,9 @@ def norm_of_speakers(
         msg = (
             f"{unknown.sum()} of {len(view)} utterances have no speaker (first: "
             f"{view.ids[unknown][0]}): expected one for normalise='speaker', which "
-            "takes mean and deviation of each speaker's speech. Give speech of theirs "
-            "with head.enrol(view), or fit with normalise=global"
+            "takes mean and deviation of each speaker's speech. Give other speech of "
+            "theirs with predict --enrol or head.enrol(view), or fit with "
+            "normalise=global"
         )
         raise RunError(msg)
     new = np.array([s not in enrolled for s in view.speakers], bool)

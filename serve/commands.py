@@ -47,6 +47,15 @@ def _predict_arguments(parser: ArgumentParser) -> None:
     )
     device_option(parser)
     parser.add_argument(
+        "--enrol",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE|FOLDER",
+        help="other speech of the one person who speaks in all files, for a run that "
+        "normalises by speaker",
+    )
+    parser.add_argument(
         "--original-labels",
         action="store_true",
         help="the corpus' own label order; a merged label holds probability 0",
@@ -68,7 +77,9 @@ def predict(chosen: Namespace) -> int:
         raise EmocacheError(msg)
     files = find_audio(chosen.audio)
     run = the_run(chosen.run, chosen.runs)
-    told = predict_files(run, files, chosen.fold, chosen.encoder, chosen.device)
+    speech = find_audio(chosen.enrol)
+    how = chosen.fold, chosen.encoder, chosen.device, speech
+    told = predict_files(run, files, *how)
     if chosen.original_labels:
         told = in_original_labels(run, told)
     models = len(told.models)

@@ -161,6 +161,7 @@ def predict(
     fold: int | None = None,
     encoder: str | None = None,
     device: str = "auto",
+    enrol: Sequence[Path | Leftover] = (),
 ) -> Predictions:
     """Predict files with one fold's model, or the mean of all.
 
@@ -170,9 +171,11 @@ def predict(
         fold: which fold's model; None: the mean of all folds' probabilities
         encoder: where the encoder lies now; None: where it lay then
         device: to extract on
+        enrol: other audio files of the one person who speaks in ``files``
 
     Raises:
-        RunError: if there is no such fold, or the extractors differ
+        RunError: if there is no such fold, the extractors differ, a speaker is needed
+            and not known, or nobody needs one
     """
     there = [f["index"] for f in run.record["folds"]]
     if fold is not None and fold not in there:
@@ -181,6 +184,8 @@ def predict(
     folds = there if fold is None else [fold]
     extractors = same_extractors(run, encoder, device)
     loaded = heads(run, folds)
+    if enrol:
+        _enrol(run, loaded, enrol, extractors)
     with tempfile.TemporaryDirectory(prefix="emocache-predict-") as folder:
         view, problems, waveforms = _extract(Path(folder), files, extractors)
         told = np.full((len(files), len(run.classes)), np.nan)
@@ -192,6 +197,28 @@ def predict(
     names = tuple(os.fsencode(p).decode(errors="backslashreplace") for p in paths)
     found = names, told, tuple(problems), tuple(folds), tuple(waveforms)
     return Predictions(run.classes, *found)
+
+
+def _enrol(
+    run: Run,
+    loaded: Sequence[Any],
+    files: Sequence[Path | Leftover],
+    extractors: Sequence[Extractor],
+) -> None:
+    """Have heads take mean and deviation of the person who speaks in some files."""
+    if not all(hasattr(head, "enrol") for head in loaded):
+        msg = (
+            f"run {run.run_id} has no use for --enrol: expected a head that normalises "
+            f"by speaker, got {run.record['model']}. Leave it out"
+        )
+        raise RunError(msg)
+    with tempfile.TemporaryDirectory(prefix="emocache-enrol-") as folder:
+        view, problems, _ = _extract(Path(folder), files, extractors)
+        if bad := [f"{f} ({p})" for f, p in zip(files, problems, strict=True) if p]:
+            msg = f"{len(bad)} of {len(files)} files to enrol by are of no use: "
+            raise RunError(msg + f"expected speech, got {listing(bad)}. Leave them out")
+        for head in loaded:
+            head.enrol(view.require(head.features))
 
 
 def _extract(

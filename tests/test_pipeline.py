@@ -376,6 +376,36 @@ def test_predict_takes_a_run_on_two_ways_of_one_feature(
     )
 
 
+def test_predict_takes_speech_to_enrol_by(
+    street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["fit", "--model", "superb", "--set", "normalise=speaker", "max_epochs=1"]
+    words += ["--folds", "0", "--cache", street / "cache", "--runs", tmp_path]
+    assert run(*words) == 0
+    ((trained,), _) = find_runs(tmp_path)
+    row = trained.predictions.iloc[0]
+    file = street / "audio" / row["id"].partition("/")[2]
+    own = sorted((street / "audio").glob(f"{file.name[0]}-*.wav"))
+    asked = ["predict", file, "--run", trained.run_id, "--runs", tmp_path, "--json"]
+    capsys.readouterr()
+
+    assert run(*asked) == 2
+    assert "is all there is of its speaker" in capsys.readouterr().err
+    assert run(*asked, "--enrol", *own) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    expected = [row[f"p:{label}"] for label in trained.classes]
+    got = list(told["probabilities"].values())
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+    (tmp_path / "bad.wav").write_text("no audio")
+    assert run(*asked, "--enrol", tmp_path / "bad.wav") == 2
+    assert "1 of 1 files to enrol by are of no use" in capsys.readouterr().err
+
+    forest = runs_of(street)["random_forest"].run_id
+    words = ["predict", file, "--run", forest, "--runs", street / "runs"]
+    assert run(*words, "--enrol", *own) == 2
+    assert "has no use for --enrol" in capsys.readouterr().err
+
+
 def test_predict_refuses_an_extractor_that_gives_other_numbers(
     street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
