@@ -10,7 +10,8 @@ It stands between two comment lines, and is made again from the runs, never by h
 
 import inspect
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -152,24 +153,37 @@ def _told(row: Row, asked: tuple[str, str, str], again: bool) -> list[str]:
     """Write what others published, which stands once for each head."""
     if again:
         return ["see above", "", ""]
-    corpus, _, protocol = asked
-    known = _published(row["model"], corpus)
+    known = _published(row["model"], asked[0])
     if not known:
         return ["nobody published it", "", ""]
     sources = "; ".join(dict.fromkeys(p.source for p in known))
     return [
         f"{_numbered([p.number for p in known])}<br>({sources})",
         _numbered([p.protocol for p in known]),
-        _numbered([_why(p, protocol) for p in known]),
+        _numbered(["; ".join(_why(p, row, asked)) for p in known]),
     ]
 
 
-def _why(published: Published, protocol: str) -> str:
-    """Say why a published figure is not ours."""
+def _why(published: Published, row: Row, asked: tuple[str, str, str]) -> Iterator[str]:
+    """Yield why a published figure is not ours: what differs, then what was wrong."""
+    corpus, _, protocol = asked
+    if row["untrained"]:
+        yield "our encoder is untrained"
+    heard, own = published.protocol.lower(), corpus.replace("_", "-").lower()
+    if own not in heard:
+        yield "another corpus"
+    elif "together" in heard:
+        yield "another corpus beside it"
+    classes, ours = re.search(r"(\d+) classes", heard), round(1 / row["chance"])
+    if classes and int(classes[1]) != ours:
+        yield f"{classes[1]} classes, ours {ours}"
+    if "accuracy" in published.number and "UAR" not in published.number:
+        yield "accuracy, ours is UAR"
+    if protocol not in published.protocol:
+        yield "other test speakers"
     none = "none found"
     flaw = published.flaw or none
-    flaw = flaw.replace(none, "no flaw found", 1) if flaw.startswith(none) else flaw
-    return flaw if protocol in published.protocol else f"other test speakers; {flaw}"
+    yield flaw.replace(none, "no flaw found", 1) if flaw.startswith(none) else flaw
 
 
 def _ours(row: Row) -> str:

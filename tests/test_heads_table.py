@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from contracts.errors import RunError
+from contracts.published import Published
 from contracts.run import Run, find_runs
 from evaluation.statistics.uncertainty import interval
 from report.results import results
 from serve._lost_rows import lost_rows
 from serve.heads_command import HEADS
-from serve.heads_table import BEGIN, END, heads_table, put
+from serve.heads_table import BEGIN, END, _why, heads_table, put
 from tests.runs import make_run
 
 ASKED = ("ravdess", "ravdess-luna5", "ravdess8")
@@ -182,3 +183,22 @@ def test_no_run_names_the_command(runs: Path) -> None:
     message = r"labels emodb7.*got .*ravdess/ravdess8/loso.*pipeline\.py fit"
     with pytest.raises(RunError, match=message):
         heads_table(find_runs(runs)[0], "ravdess", "loso", "emodb7")
+
+
+def test_what_differs_is_said_before_what_was_wrong() -> None:
+    row = {"untrained": True, "chance": 1 / 8}
+    heard = "CREMA-D and RAVDESS together, 7 classes; a random tenth"
+    one = Published("somebody", "accuracy .5", heard, "same speakers on both sides")
+
+    assert list(_why(one, row, ("ravdess", "ravdess8", "loso"))) == [
+        "our encoder is untrained",
+        "another corpus beside it",
+        "7 classes, ours 8",
+        "accuracy, ours is UAR",
+        "other test speakers",
+        "same speakers on both sides",
+    ]
+    other = Published("somebody", "UAR .5", "CREMA-D, 6 classes, loso")
+    row = {"untrained": False, "chance": 1 / 6}
+    assert list(_why(other, row, ("crema_d", "cremad6", "loso"))) == ["no flaw found"]
+    assert next(_why(other, row, ("ravdess", "a", "loso"))) == "another corpus"
