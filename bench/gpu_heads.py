@@ -1,19 +1,21 @@
 """Heads on a GPU, against plain loops there, and how much of the time it computes.
 
 `vgg` and `fusion`: steps of 25 utterances of 263 frames. Ours is what ``fit`` runs, in
-mixed precision, with frames that stay on the GPU as the cache stores them; plain is the
-same network in float32 on a batch that is there already (``bench/baselines/nchw.py``).
+mixed precision and with deterministic kernels, with frames that stay on the GPU as the
+cache stores them; plain is the same network in float32, as torch does it (convolutions
+in TF32), on a batch that is there already (``bench/baselines/nchw.py``).
 
 `pepino`: five folds by five seeds in one pass, against our own fits in turn and the
 plain loop of ``bench.pepino``, which sends each padded batch of files there.
 
 The share in kernels is the time of all kernels, as torch's profiler counts them in one
-run, copies from memory to memory left out, by the clock of another run without it.
+run, copies from memory to memory left out, by the clock of another run without it. That
+of `pepino` holds making its arrays and sending the frames, once for four epochs.
 """
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from bench.baselines import loader
 from bench.baselines.nchw import Training
 from bench.gpu import _name, _wait
 from bench.reading import CHANNELS, LAYERS, _arrays
+from models._device import drawing
 
 OURS, PLAIN = "{}, ours", "{}, plain, float32"
 LOADER, TURN, JOINT = "DataLoader", "ours, fits in turn", "ours, {} fits jointly"
@@ -80,15 +83,17 @@ def _steps(
         Contender(called.format(name), partial(_waited, one.step, device), float(n))
         for called, one in ((PLAIN, plain), (OURS, ours))
     ]
-    taken = alternate(contenders, rounds)
+    with drawing(0):  # whose kernels are those of a fit
+        taken = alternate(contenders, rounds)
     title = f"{name} on {_name(device)}: steps of {n} utterances of {frames} frames"
     each = f"s per step of {n}", float(n)
     own = OURS.format(name)
     told = table(title, "utterances/s", taken, amounts(contenders), own, each)
 
     def several() -> None:
-        for _ in range(STEPS):
-            ours.step()
+        with drawing(0):
+            for _ in range(STEPS):
+                ours.step()
 
     return told, _in_kernels(own, several, device)
 
@@ -137,9 +142,23 @@ def _in_kernels(name: str, work: Callable[[], object], device: torch.device) -> 
     seconds = time.perf_counter() - began
     with profile(activities=[kind]) as told:
         _waited(work, device)
+    share = busy(told.key_averages(), kind.name) / seconds
+    return f"{name}: {100 * share:.0f} % of {seconds:.3g} s in kernels"
+
+
+def busy(events: Iterable[Any], kind: str) -> float:
+    """Return the seconds that a device was at work, copies left out.
+
+    Args:
+        events: as torch's profiler tells them, those of one name together
+        kind: of device, ``CUDA`` or ``CPU``
+    """
+    whose = "self_device_time_total" if kind == "CUDA" else "self_cpu_time_total"
     micro = sum(
-        one.self_device_time_total if gpu else one.self_cpu_time_total
-        for one in told.key_averages()
-        if one.device_type.name == kind.name and not one.key.startswith("Mem")
+        getattr(one, whose)
+        for one in events
+        if one.device_type.name == kind
+        and not one.key.startswith("Memcpy")
+        and not one.is_user_annotation
     )
-    return f"{name}: {micro / seconds / 1e4:.0f} % of {seconds:.3g} s in kernels"
+    return float(micro) / 1e6

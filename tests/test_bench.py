@@ -344,6 +344,27 @@ def test_heads_on_a_gpu_run_on_any_device_and_say_where_there_is_none(monkeypatc
     assert parts[1]  # of the threads that fits are made in nothing is told on a CPU
 
 
+def test_kernels_alone_count_as_work_of_a_gpu():
+    def event(key, kind, micro, annotates=False):
+        return SimpleNamespace(
+            key=key,
+            device_type=SimpleNamespace(name=kind),
+            self_device_time_total=micro,
+            self_cpu_time_total=7 * micro,
+            is_user_annotation=annotates,
+        )
+
+    events = [
+        event("sgemm", "CUDA", 2e6),
+        event("Memcpy HtoD (Pageable -> Device)", "CUDA", 5e6),
+        event("cudaLaunchKernel", "CPU", 3e6),
+        event("Optimizer.step#Adam.step", "CUDA", 2e6, annotates=True),
+        event("Memset (Device)", "CUDA", 1e6),
+    ]
+    assert gpu_heads.busy(events, "CUDA") == 3
+    assert gpu_heads.busy(events, "CPU") == 21
+
+
 def test_the_peak_of_a_gpu_is_found_by_its_name():
     told = gpu._share_of_peak("NVIDIA A100-SXM4-80GB", 156_000.0)
     assert "156.0 TFLOP/s, 50 % of the bfloat16 peak of 312" in told
