@@ -41,10 +41,9 @@ def fits(head: Any, jobs: Sequence[Job]) -> Iterator[Fitted]:
     Raises:
         RunError: if a head's library refuses its settings
     """
-    together = getattr(type(head), "fit_jobs", None)
-    if together is not None:
+    if shares_a_pass(head):
         started = time.perf_counter()
-        for job, fitted in together(jobs):
+        for job, fitted in type(head).fit_jobs(jobs):
             yield job, fitted, {"seconds": time.perf_counter() - started}
             started = time.perf_counter()
         return
@@ -78,6 +77,11 @@ def alike(jobs: Sequence[Job]) -> list[Group]:
 def _settings(job: Job) -> tuple[int, dict[str, Any]]:
     told = job.head.get_params(deep=False)
     return job.fold, {k: v for k, v in told.items() if k != "seed"}
+
+
+def shares_a_pass(head: Any) -> bool:
+    """Whether jobs of a head are fitted in one pass over their frames."""
+    return hasattr(type(head), "fit_jobs")
 
 
 def goes_beside_others(head: Any) -> bool:

@@ -25,7 +25,7 @@ from contracts.errors import PluginError, RunError, listing
 from contracts.job import Job
 from contracts.run import write_json
 from contracts.terminal import Advance, progress
-from evaluation._fits import fits, goes_beside_others
+from evaluation._fits import fits, goes_beside_others, shares_a_pass
 from evaluation.measures.metrics import Scores, score
 from evaluation.settings import needs_dev, refuse_twice, refuse_types, share, value
 from evaluation.splits import inner
@@ -232,7 +232,7 @@ class _Judge:
         """Say what candidates are worth; those judged before are not judged again."""
         left = [one for one in candidates if not self._path(one).exists()]
         self.advance(len(candidates) - len(left))
-        at_once = hasattr(type(self.head), "fit_jobs") or goes_beside_others(self.head)
+        at_once = shares_a_pass(self.head) or goes_beside_others(self.head)
         size = max(1, _FITS // len(self.parts)) if at_once else 1
         for at in range(0, len(left), size):
             self._fit(left[at : at + size])

@@ -175,9 +175,11 @@ class TorchHead(NetworkHead):
         rows = list(range(min(self.batch_size, n)))
         try:
             self.network_ = copy.deepcopy(network).train()
-            moving, draw = self.optimiser(self.network_), copy.deepcopy(task.draw)
-            means = task.device, moving, task.advance, *mixed(task.device), draw
-            trial = _Task(task.train, task.dev, task.weight, *means)
+            trial = task._replace(
+                optimiser=self.optimiser(self.network_),
+                scaler=mixed(task.device)[1],
+                draw=copy.deepcopy(task.draw),
+            )
             for _ in range(2):
                 start = time.perf_counter()
                 with torch.random.fork_rng():

@@ -20,6 +20,7 @@ from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
+from contracts.view import View
 from models import (
     _frames,
     _joint_reader,
@@ -98,6 +99,19 @@ class Pretended(TorchDispatchMode):
         if fetches and not isinstance(out, There):
             self.fetched[str(func)] += 1
         return out
+
+
+def count_reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Return what counts, from now on, how often each utterance's frames are read."""
+    read: Counter[str] = Counter()
+    frames = View.frames
+
+    def counted(self: View, feature: str, row: int, *rest: Any) -> Any:
+        read[str(self.ids[row])] += 1
+        return frames(self, feature, row, *rest)
+
+    monkeypatch.setattr(View, "frames", counted)
+    return read
 
 
 class Here(Executor):

@@ -1,6 +1,5 @@
 """Joint fits on a device that is not the CPU: all of it there, the same numbers."""
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from models import _joint_reader, _joint_work, pepino
 from models._joint import Fitted
 from models._joint_reader import ON_GPU
 from models._joint_stream import Share
-from tests.elsewhere import CPU, GPU, Pretended, pretended
+from tests.elsewhere import CPU, GPU, Pretended, count_reads, pretended
 from tests.test_joint import apart, fit, many, task_of, view
 
 __all__ = ["pretended", "view"]
@@ -56,14 +55,7 @@ def test_one_alone_there_equals_the_same_here(
 def test_what_is_kept_is_read_once(
     view: View, pretended: Pretended, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read: Counter[str] = Counter()
-    frames = View.frames
-
-    def counted(self: View, feature: str, row: int, *rest: Any) -> Any:
-        read[str(self.ids[row])] += 1
-        return frames(self, feature, row, *rest)
-
-    monkeypatch.setattr(View, "frames", counted)
+    read = count_reads(monkeypatch)
     tasks = [task_of(view, fold) for fold in range(3)]
     fit(tasks, n_threads=None, device=GPU)
 

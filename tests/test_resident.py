@@ -1,6 +1,5 @@
 """Frames that stay on a device: the same numbers, each utterance read once."""
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from models import _frames
 from models._frames import FrameHead
 from models._normalisation import norm_of_speakers
 from models._resident import Resident, bytes_of_frames, resident
+from tests.elsewhere import count_reads
 from tests.synthetic import LABELS, make_cache, rows
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -52,14 +52,7 @@ def test_kept_frames_give_the_same_fit(
 def test_each_utterance_is_read_once(
     view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read: Counter[str] = Counter()
-    frames = View.frames
-
-    def counted(self: View, feature: str, row: int, *rest: Any) -> Any:
-        read[str(self.ids[row])] += 1
-        return frames(self, feature, row, *rest)
-
-    monkeypatch.setattr(View, "frames", counted)
+    read = count_reads(monkeypatch)
     monkeypatch.setattr(_frames, "resident", lambda *_: Resident(CPU))
     fitted(view)
 
@@ -90,16 +83,15 @@ def test_what_a_view_takes_is_what_is_stored(view: View) -> None:
 def test_more_than_half_of_the_free_memory_is_not_kept(
     view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gpu = CUDA
     needed = bytes_of_frames(view, "wav2vec2", [1, 2], n_frames(view))
-    monkeypatch.setattr(_frames, "choose", lambda _: gpu)
+    monkeypatch.setattr(_frames, "choose", lambda _: CUDA)
     head = head_class("attention")(layers=(1, 2))
     head.facts_ = head.measure(view)
 
     for free, is_kept in ((2 * needed, True), (2 * needed - 1, False)):
         told = free, 10 * free
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _, told=told: told)
-        assert (resident(needed, gpu) is not None) == is_kept
+        assert (resident(needed, CUDA) is not None) == is_kept
         assert (head.frames(view, 0).kept is not None) == is_kept
 
 
