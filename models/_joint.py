@@ -14,8 +14,9 @@ gets is what it gets alone:
 So fits together equal fits one by one, up to rounding.
 
 On a GPU that has the memory, frames stay there as they are stored, and weights, moments
-and all arithmetic are there: what goes there in an epoch are targets, lengths and the
-bytes of dropout, what comes back are losses and logits of development speakers.
+and all arithmetic are there: what goes there in an epoch are targets, lengths and, for
+dropout, one number per utterance and seed; what comes back are losses and logits of
+development speakers.
 """
 
 from __future__ import annotations

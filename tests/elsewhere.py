@@ -80,11 +80,13 @@ class Pretended(TorchDispatchMode):
     Attributes:
         fetched: how often numbers went from there to the CPU, which a program waits
             for, by operation
+        sent: how many numbers went there from the CPU
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.fetched: Counter[str] = Counter()
+        self.sent = 0
 
     def __torch_dispatch__(
         self,
@@ -98,6 +100,9 @@ class Pretended(TorchDispatchMode):
         fetches = str(func) in _FETCHES and isinstance(args[0], There)
         if fetches and not isinstance(out, There):
             self.fetched[str(func)] += 1
+        given = args[_SENDS[str(func)]] if str(func) in _SENDS else None
+        if isinstance(out, There) and type(given) is Tensor:
+            self.sent += given.numel()
         return out
 
 
@@ -154,6 +159,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pretended]:
 _PACK = "aten._pack_padded_sequence.default", "aten._pad_packed_sequence.default"
 _MIXED = "aten.copy_.default", "aten.lstm.data", *_PACK
 _FETCHES = "aten._to_copy.default", "aten._local_scalar_dense.default"
+_SENDS = {"aten._to_copy.default": 0, "aten.copy_.default": 1}  # which is sent
 
 
 def _do(func: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> Any:

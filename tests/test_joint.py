@@ -23,7 +23,7 @@ from contracts.labels import LabelMap
 from contracts.view import View
 from models import _joint_work
 from models._joint import Fitted, Settings, Task, fit_jointly, weighted_targets
-from models._joint_dropout import alive, random_bytes
+from models._joint_dropout import alive
 from models._joint_mixer import Mixer
 from models._joint_network import Network, initial
 from models._joint_pass import Hidden, Lesson, learn, logits
@@ -321,20 +321,6 @@ def test_dropout_is_that_of_torch_with_the_same_mask(view: View) -> None:
     np.testing.assert_allclose(z, x.grad, atol=1e-14)
     for name in p.keys() - {"weights"}:
         np.testing.assert_allclose(into.of[name], p[name].grad, atol=1e-14)
-
-
-def test_dropout_depends_on_seed_epoch_and_utterance_alone() -> None:
-    first = random_bytes("a", 20, (0, 1))
-
-    random_bytes("b", 50, (0, 1))
-    assert np.array_equal(first, random_bytes("a", 20, (0, 1)))
-    for drawn in (
-        random_bytes("a", 20, (1, 1)),
-        random_bytes("a", 20, (0, 2)),
-        random_bytes("b", 20, (0, 1)),
-        random_bytes("a", 21, (0, 1))[:, 1:],
-    ):
-        assert not np.array_equal(first, drawn)
 
 
 def test_order_is_kept_when_others_are_taken_out() -> None:
