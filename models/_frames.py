@@ -116,6 +116,8 @@ class FrameHead(TorchHead):
         elif self.how(position) == "speaker":
             enrolled = getattr(self, "enrolled_", {}).get(position, {})
             norm = norms.norm_of_speakers(view, feature, layers, enrolled)
+        elif self.how(position) == "utterance":
+            norm = norms.norm_of_utterances(view, feature, layers)
         means = self.takes_means()
         kept = None
         if not means:
@@ -194,7 +196,7 @@ class TwoFrameHead(FrameHead):
     """A head over the frames of two features that have as many frames.
 
     The second one is normalised over all frames of train whatever ``normalise`` says,
-    unless by speaker: its channels are in different units.
+    unless by speaker: its channels are in different units, with no mean in common.
     """
 
     def measure(self, view: View) -> dict[str, Any]:
@@ -216,7 +218,8 @@ class TwoFrameHead(FrameHead):
 
     def how(self, position: int) -> str | None:
         """Return how a feature is normalised."""
-        return "global" if position and self.normalise is None else self.normalise
+        by_channel = self.normalise in ("global", "speaker")
+        return "global" if position and not by_channel else self.normalise
 
     def reader(self, view: View) -> Reader:
         """Return what reads maps, maps of the second feature, and lengths.

@@ -1,10 +1,12 @@
-"""Mean and deviation of frame features by layer and channel.
+"""Mean and deviation of frame features by layer and channel, or by layer alone.
 
 They come from the tables of means and deviations that the cache holds of every
 utterance, weighted by numbers of frames, so that no frame is read for them: over all
 frames of train (``global``), or over each speaker's own (``speaker``). The latter
 looks at all utterances of the very speakers that are tested, as Pepino et al. 2021 do
-(arXiv:2104.03502, +8.6 points there): it is transductive, and shown so.
+(arXiv:2104.03502, +8.6 points there): it is transductive, and shown so. Or over all
+frames and channels of a layer of the utterance itself (``utterance``), as EmoBox does
+(Interspeech 2024): one mean and one deviation, as of torch's ``layer_norm``.
 """
 
 from __future__ import annotations
@@ -25,14 +27,15 @@ TRANSDUCTIVE = (
     "own utterances, those of test speakers included"
 )
 Spread = tuple[NDArray[np.float32], NDArray[np.float32]]  # (layer, channel) each
+_LEAST = 1e-5  # that is added to the variance of an utterance, as torch's layer_norm
 
 
 class Norm(NamedTuple):
     """How the frames of a view are normalised.
 
     Attributes:
-        mean: ``(group, layer, channel)``
-        scale: as ``mean``; a constant channel has 1
+        mean: ``(group, layer, channel)``, or ``(group, layer, 1)`` for all channels
+        scale: as ``mean``; never 0
         group: of each utterance ``(utterance,)``
         whole: whether an utterance holds numbers alone ``(utterance,)``
     """
@@ -98,6 +101,26 @@ def norm_of_all(view: View, feature: str, spread: Spread) -> Norm:
     mean, scale = (torch.from_numpy(part)[None] for part in spread)
     group = torch.zeros(len(view), dtype=torch.int64)
     return Norm(mean, scale, group, view.valid(feature))
+
+
+def norm_of_utterances(view: View, feature: str, layers: Sequence[int] | None) -> Norm:
+    """Return the norm of each utterance, the same for all channels of a layer.
+
+    A channel that holds no number somewhere does not count.
+    """
+    pooled = view.pooled(feature, layers)
+    mean, scale = np.empty((2, *pooled.shape[:2], 1), np.float32)
+    for layer in range(pooled.shape[1]):
+        told = pooled[:, layer].astype(np.float64)  # a layer at a time: it is large
+        there = np.asarray(np.isfinite(told).all(axis=1))  # (utterance, channel)
+        share = there / np.maximum(there.sum(axis=1, keepdims=True), 1)
+        means, deviations = np.where(there[:, None], told, 0.0).transpose(1, 0, 2)
+        whole = (share * means).sum(axis=1, keepdims=True)
+        square = share * (deviations**2 + (means - whole) ** 2)
+        mean[:, layer] = whole
+        scale[:, layer] = np.sqrt(square.sum(axis=1, keepdims=True) + _LEAST)
+    own, valid = torch.arange(len(view)), view.valid(feature)
+    return Norm(torch.from_numpy(mean), torch.from_numpy(scale), own, valid)
 
 
 def speaker_spreads(

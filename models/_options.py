@@ -44,8 +44,9 @@ class TorchOptions(BaseHead):
             training
         time_mask: largest share of an utterance's frames that is silenced, in one run,
             while training
-        normalise: frame features by layer and channel: None, ``global`` (frames of
-            train) or ``speaker`` (each speaker's own frames, in test too: transductive)
+        normalise: frame features: None; by layer and channel ``global`` (frames of
+            train) or ``speaker`` (each speaker's own, in test too: transductive); by
+            layer alone ``utterance`` (all its own frames and channels)
         seed: of first weights, order and everything that is drawn
         device: ``cpu``, ``cuda`` or ``auto``
     """
@@ -55,7 +56,7 @@ class TorchOptions(BaseHead):
         "class_weight": (None, "balanced", "effective"),
         "sampling": (None, "balanced"),
         "targets": ("hard", "soft"),
-        "normalise": (None, "global", "speaker"),
+        "normalise": (None, "global", "speaker", "utterance"),
     }
 
     features: Sequence[str] = ("wav2vec2",)

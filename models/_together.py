@@ -25,7 +25,8 @@ class TogetherHead(FrameHead):
 
     A fit alone goes through the same engine, so it equals the same fit among others.
     What the engine has no way for (silenced channels or frames, balanced sampling,
-    weight decay, normalisation by speaker) is fitted alone, by the usual loop.
+    weight decay, normalisation by speaker or utterance) is fitted alone, by the usual
+    loop.
     """
 
     @property

@@ -22,6 +22,7 @@ from evaluation.measures.traits import traits_of
 from evaluation.question import ask
 from evaluation.settings import head_class
 from models._layers import WeightedLayers, attention, masked_mean
+from models._normalisation import norm_of_utterances
 from models.attention import Attention
 from models.bilstm_attention import BiLSTMAttention
 from models.cnn_logmel import CNN
@@ -308,7 +309,7 @@ def test_learnt_layer_weights_are_kept(name: str, view: View, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["mlp", "superb", "multitask"])
-@pytest.mark.parametrize("how", [None, "global", "speaker"])
+@pytest.mark.parametrize("how", [None, "global", "speaker", "utterance"])
 def test_means_of_the_cache_stand_for_frames(
     name: str, how: str | None, view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,6 +332,37 @@ def test_layer_before_the_mean_reads_frames(view: View) -> None:
         x = F.relu(net.before[0](maps[0, 0].float())).mean(dim=0)
         expected = net.out(net.behind(x)).double().softmax(dim=0).numpy()
     np.testing.assert_allclose(head.predict_proba(view)[0], expected, rtol=1e-5)
+
+
+def test_utterance_is_normalised_as_by_layer_norm(view: View) -> None:
+    head = head_class("attention")(normalise="utterance", layers=(1, 2), max_epochs=1)
+    rows = [0, 5, 9]
+    maps, lengths = head.fit(*parts(view)).reader(view)(rows)
+
+    assert len(set(lengths.tolist())) > 1
+    for row, ours, n in zip(rows, maps, lengths.tolist(), strict=True):
+        stored = torch.from_numpy(view.frames("wav2vec2", row, (1, 2)).copy()).float()
+        for layer, one in zip(stored, ours, strict=True):
+            wanted = F.layer_norm(layer.T, layer.T.shape)
+            torch.testing.assert_close(one[:n], wanted, atol=2e-3, rtol=0)
+        assert not ours[:, n:].any()
+
+
+def test_utterance_is_normalised_by_what_is_a_number(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = view.pooled("wav2vec2", [1]).copy()
+    told[0, :, :, 3], told[1] = np.nan, np.nan
+    monkeypatch.setattr(View, "pooled", lambda *_: told)
+    norm = norm_of_utterances(view, "wav2vec2", [1])
+    rest = np.delete(told[0, 0], 3, axis=1).astype(np.float64)
+
+    assert float(norm.mean[0, 0]) == pytest.approx(rest[0].mean(), rel=1e-6)
+    square = (rest[0] ** 2 + rest[1] ** 2).mean() - rest[0].mean() ** 2
+    assert float(norm.scale[0, 0]) == pytest.approx(np.sqrt(square + 1e-5), rel=1e-5)
+    assert float(norm.mean[1, 0]) == 0
+    assert float(norm.scale[1, 0]) > 0
+    assert torch.isfinite(norm.mean).all()
 
 
 @pytest.mark.parametrize("name", ["pepino_fusion", "prosodic_attention"])

@@ -393,6 +393,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "balanced draws": {"sampling": "balanced"},
     "normalised": {"normalise": "global"},
     "normalised by speaker": {"normalise": "speaker"},
+    "normalised by utterance": {"normalise": "utterance"},
     "silenced": {"feature_dropout": 0.3},
     "masked": {"time_mask": 0.5},
 }

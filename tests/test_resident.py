@@ -1,5 +1,7 @@
 """Frames that stay on a device: the same numbers, each utterance read once."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from contracts.view import View
 from evaluation.settings import head_class
 from models import _frames
 from models._frames import FrameHead
-from models._normalisation import norm_of_speakers
+from models._normalisation import Norm, norm_of_speakers, norm_of_utterances
 from models._resident import Resident, bytes_of_frames, resident
 from tests.elsewhere import count_reads
 from tests.synthetic import LABELS, make_cache, rows
@@ -60,8 +62,13 @@ def test_each_utterance_is_read_once(
     assert set(read.values()) == {1}
 
 
-def test_normalised_at_once_is_normalised_layer_by_layer(view: View) -> None:
-    norm = norm_of_speakers(view, "wav2vec2", [1, 2], {})
+@pytest.mark.parametrize(
+    "norm_of", [partial(norm_of_speakers, enrolled={}), norm_of_utterances]
+)
+def test_normalised_at_once_is_normalised_layer_by_layer(
+    norm_of: Callable[..., Norm], view: View
+) -> None:
+    norm = norm_of(view, "wav2vec2", [1, 2])
     draw = torch.Generator().manual_seed(0)
     maps = torch.randn(3, 2, 9, 16, generator=draw).half()
     lengths, chosen = torch.tensor([9, 4, 1]), [0, 20, 9]

@@ -119,7 +119,7 @@ def scaler_on_all(case: Case) -> Outcome:
     by_columns = bool(getattr(case.head, "standardise", False))
     if not by_columns and own != "global":
         has = f"normalise={own!r}" if own else "no scaler of its own"
-        msg = f"{case.model} has {has}: there is none that could be fitted on all"
+        msg = f"{case.model} has {has}: there is none of train to be fitted on all"
         raise Skipped(msg)
     _refuse_deaf(case)
     view = case.question.view
