@@ -52,6 +52,11 @@ def value(text: str) -> Any:
         return {"true": True, "false": False, "none": None}.get(text.lower(), text)
 
 
+def written(told: Any) -> str:
+    """Write a value as ``value`` reads it."""
+    return "none" if told is None else str(told).replace(" ", "")
+
+
 def head_class(model: str) -> Any:
     """Import a head's class."""
     return plugins.load("models", model).Head

@@ -19,6 +19,8 @@ from contracts import plugins
 from contracts.errors import RunError, listing
 from contracts.published import Published
 from contracts.run import Run
+from evaluation.reproducing import published_rows
+from evaluation.settings import written
 from report.results import results
 
 BEGIN, END = "<!-- heads -->", "<!-- /heads -->"
@@ -32,6 +34,9 @@ COLUMNS = (
     "why they differ",
 )
 Row = Mapping[str, Any]
+_FIGURE = re.compile(r"\d*\.\d+|\d+")
+# settings that are the input's or the machine's
+_ELSEWHERE = ("features", "layers", "seed", "device", "n_jobs")
 
 
 def heads_table(runs: Iterable[Run], corpus: str, protocol: str, labels: str) -> str:
@@ -57,14 +62,19 @@ def heads_table(runs: Iterable[Run], corpus: str, protocol: str, labels: str) ->
     most: dict[tuple[str, str], int] = {}
     for row, name, heard in named:
         most[name, heard] = max(len(row["seeds"]), most.get((name, heard), 0))
-    lines, left_out, before = [_line(COLUMNS), _line(["---"] * len(COLUMNS))], [], ""
+    lines, left_out = [_line(COLUMNS), _line(["---"] * len(COLUMNS))], []
+    before = why = ""
     for row, name, heard in named:
         if len(row["seeds"]) < most[name, heard]:
             left_out += [f"`{run}`" for run in row["runs"]]
             continue
-        published = _told(row, asked, again=row["model"] == before)
+        published = _told(row, asked)
+        if row["model"] == before:
+            again = ["see above", "", "" if published[2] == why else published[2]]
+            lines.append(_line([name, heard, _ours(row), *again]))
+            continue
         lines.append(_line([name, heard, _ours(row), *published]))
-        before = row["model"]
+        before, why = row["model"], published[2]
     out = f"{_about(rows, asked)}\n\n" + "\n".join(lines) + "\n"
     if left_out:
         out += "\nLeft out, as there are more seeds of the same head on the same "
@@ -149,26 +159,28 @@ def _named(row: Row, run: Run) -> tuple[str, str]:
     return name, heard
 
 
-def _told(row: Row, asked: tuple[str, str, str], again: bool) -> list[str]:
-    """Write what others published, which stands once for each head."""
-    if again:
-        return ["see above", "", ""]
+def _told(row: Row, asked: tuple[str, str, str]) -> list[str]:
+    """Write what others published with a head, and why it is not ours."""
     known = _published(row["model"], asked[0])
     if not known:
         return ["nobody published it", "", ""]
-    sources = "; ".join(dict.fromkeys(p.source for p in known))
+    sources = "; ".join(dict.fromkeys(p.source for _, p in known))
     return [
-        f"{_numbered([p.number for p in known])}<br>({sources})",
-        _numbered([p.protocol for p in known]),
-        _numbered(["; ".join(_why(p, row, asked)) for p in known]),
+        f"{_numbered([p.number for _, p in known])}<br>({sources})",
+        _numbered([p.protocol for _, p in known]),
+        _numbered(["; ".join(_why(p, row, asked, place)) for place, p in known]),
     ]
 
 
-def _why(published: Published, row: Row, asked: tuple[str, str, str]) -> Iterator[str]:
+def _why(
+    published: Published, row: Row, asked: tuple[str, str, str], place: str
+) -> Iterator[str]:
     """Yield why a published figure is not ours: what differs, then what was wrong."""
     corpus, _, protocol = asked
     if row["untrained"]:
         yield "our encoder is untrained"
+    if others := _set_otherwise(row, place, published.number):
+        yield f"theirs has other settings: `{others}`"
     heard, own = published.protocol.lower(), corpus.replace("_", "-").lower()
     if own not in heard:
         yield "another corpus"
@@ -237,14 +249,54 @@ def _defaults(model: str) -> dict[str, Any]:
     return {name: one.default for name, one in known.items()}
 
 
-def _published(model: str, corpus: str) -> list[Published]:
-    """Return what others published on this corpus; where nobody did, on any."""
+def _published(model: str, corpus: str) -> list[tuple[str, Published]]:
+    """Return what others published on this corpus; where nobody did, on any.
+
+    With its place, as ``published_rows.Row.entry`` has it.
+    """
     if model not in plugins.names("models"):
         return []
     told: Sequence[Published] = getattr(plugins.load("models", model), "PUBLISHED", ())
+    placed = [(f"{model}:{i}", one) for i, one in enumerate(told)]
     name = corpus.replace("_", "-").lower()
-    here = [p for p in told if name in p.protocol.lower()]
-    return here or list(told)
+    here = [(place, p) for place, p in placed if name in p.protocol.lower()]
+    return here or placed
+
+
+def _set_otherwise(row: Row, place: str, number: str) -> str:
+    """Write the settings that a published head has and ours has not.
+
+    Where several fits are as near to a figure, those that all of them have.
+    """
+    usual = _defaults(row["model"])
+    near = [
+        one
+        for one in published_rows.rows().values()
+        if one.entry == place and _says(number, one)
+    ]
+    if not near:
+        return ""
+    own = usual | dict(row["settings"])
+    theirs, *others = [usual | dict(one.settings) for one in near]
+    skipped = {*_ELSEWHERE, *(key for one in near for key in one.grid)}
+    if theirs.get("max_epochs") == usual.get("max_epochs"):
+        skipped.add("max_epochs")  # fewer of ours are told beside its name
+    return " ".join(
+        f"{key}={written(theirs[key])}"
+        for key in own
+        if key in theirs
+        and key not in skipped
+        and _plain(own[key]) != _plain(theirs[key])
+        and all(_plain(one[key]) == _plain(theirs[key]) for one in others)
+    )
+
+
+def _says(number: str, row: published_rows.Row) -> bool:
+    """Whether the words of a figure hold the headline of a row: ``75.7``, ``.757``."""
+    percent = next(iter(row.figures.values()))
+    share = round(percent / 100, 9)
+    headline = {percent, share, *map(float, _FIGURE.findall(row.printed)[:1])}
+    return not headline.isdisjoint(map(float, _FIGURE.findall(number)))
 
 
 def _numbered(told: Sequence[str]) -> str:

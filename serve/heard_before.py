@@ -11,7 +11,7 @@ import pandas as pd
 from contracts.cache import Cache
 from contracts.errors import listing
 from contracts.run import Run
-from evaluation.transfer._strangers import trained_speakers
+from evaluation.transfer.strangers import trained_speakers
 from serve.predict import Predictions
 
 

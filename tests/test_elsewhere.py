@@ -17,7 +17,7 @@ from evaluation.measures.metrics import score_run
 from evaluation.question import ask
 from evaluation.tempering import After
 from evaluation.transfer import elsewhere
-from evaluation.transfer._strangers import trained_speakers
+from evaluation.transfer.strangers import trained_speakers
 from tests import synthetic
 
 RENAMED = {"neutral": "calm", "happy": "joy", "sad": "sad", "angry": "angry"}

@@ -7,16 +7,22 @@ from typing import Any
 import pytest
 
 from contracts.errors import RunError
+from contracts.plugins import names
 from contracts.published import Published
 from contracts.run import Run, find_runs
+from evaluation.reproducing import published_rows
 from evaluation.statistics.uncertainty import interval
 from report.results import results
 from serve._lost_rows import lost_rows
 from serve.heads_command import HEADS
-from serve.heads_table import BEGIN, END, _why, heads_table, put
+from serve.heads_table import BEGIN, END, _published, _says, _why, heads_table, put
 from tests.runs import make_run
 
 ASKED = ("ravdess", "ravdess-luna5", "ravdess8")
+MLP_OF_EMOBOX = (
+    "lr=0.0001 weight_decay=0.0 batch_size=32 dropout=0.0 normalise=utterance "
+    "framewise=True"
+)
 
 
 def run_of(folder: Path, model: str, **more: Any) -> Run:
@@ -73,6 +79,9 @@ def test_published_figures_stand_once_for_a_head(table: str) -> None:
 
     assert [cells[3] == "see above" for cells in rows] == [False, True]
     assert {cells[0] for cells in rows} == {"`xgb`", "`xgb` (n_estimators=7)"}
+    # why they differ stands again where it is something else
+    (mine,) = (cells for cells in rows if "n_estimators" in cells[0])
+    assert mine[5].count("theirs has other settings: `n_estimators=100`") == 2
 
 
 def test_what_is_not_the_whole_experiment_says_so(table: str) -> None:
@@ -186,11 +195,11 @@ def test_no_run_names_the_command(runs: Path) -> None:
 
 
 def test_what_differs_is_said_before_what_was_wrong() -> None:
-    row = {"untrained": True, "chance": 1 / 8}
+    row = {"untrained": True, "chance": 1 / 8, "model": "mine", "settings": {}}
     heard = "CREMA-D and RAVDESS together, 7 classes; a random tenth"
     one = Published("somebody", "accuracy .5", heard, "same speakers on both sides")
 
-    assert list(_why(one, row, ("ravdess", "ravdess8", "loso"))) == [
+    assert list(_why(one, row, ("ravdess", "ravdess8", "loso"), "mine:0")) == [
         "our encoder is untrained",
         "another corpus beside it",
         "7 classes, ours 8",
@@ -199,6 +208,54 @@ def test_what_differs_is_said_before_what_was_wrong() -> None:
         "same speakers on both sides",
     ]
     other = Published("somebody", "UAR .5", "CREMA-D, 6 classes, loso")
-    row = {"untrained": False, "chance": 1 / 6}
-    assert list(_why(other, row, ("crema_d", "cremad6", "loso"))) == ["no flaw found"]
-    assert next(_why(other, row, ("ravdess", "a", "loso"))) == "another corpus"
+    row |= {"untrained": False, "chance": 1 / 6}
+    assert list(_why(other, row, ("crema_d", "cremad6", "loso"), "mine:0")) == [
+        "no flaw found"
+    ]
+    assert (
+        next(_why(other, row, ("ravdess", "a", "loso"), "mine:0")) == "another corpus"
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "position", "settings", "said"),
+    [
+        ("attention", 0, {}, "targets=soft"),
+        ("attention", 0, {"targets": "soft"}, ""),
+        ("pepino", 0, {}, ""),
+        ("pepino", 1, {}, "normalise=speaker"),
+        ("pepino", 1, {"normalise": "speaker"}, ""),
+        ("pepino", 0, {"normalise": "speaker"}, "normalise=global"),
+        ("vgg", 0, {"lr": 1e-3, "max_epochs": 3}, "lr=1e-05"),
+        ("svm", 1, {}, ""),  # its input is another one, and three strengths are told
+        ("svm", 1, {"C": 50.0}, ""),
+        ("mlp", 1, {"max_epochs": 100, "hidden": [256]}, MLP_OF_EMOBOX),
+        ("random_forest", 0, {}, ""),
+        ("random_forest", 0, {"n_estimators": 500}, "n_estimators=100"),
+        ("random_forest", 1, {}, "max_features=1.0 min_samples_leaf=5"),
+    ],
+)
+def test_settings_that_a_published_head_has_are_said(
+    model: str, position: int, settings: dict[str, Any], said: str
+) -> None:
+    row = {"model": model, "settings": settings, "untrained": False, "chance": 1 / 8}
+    place = f"{model}:{position}"
+    published = dict(_published(model, "ravdess"))[place]
+
+    lines = list(_why(published, row, ("ravdess", "ravdess8", "loso"), place))
+
+    wanted = f"theirs has other settings: `{said}`"
+    assert [one for one in lines if "settings" in one] == ([wanted] if said else [])
+
+
+def test_each_published_figure_has_the_row_that_says_it() -> None:
+    every = list(published_rows.rows().values())
+    unsaid = [
+        place
+        for model in names("models")
+        for place, told in _published(model, "none")
+        if any(one.entry == place for one in every)
+        and not any(one.entry == place and _says(told.number, one) for one in every)
+    ]
+
+    assert not unsaid

@@ -69,7 +69,7 @@ def test_no_stage_reaches_past_the_underscore_of_another() -> None:
                 if not isinstance(node, ast.ImportFrom) or not node.module:
                     continue
                 other, _, rest = node.module.partition(".")
-                names = [rest, *(alias.name for alias in node.names)]
+                names = [*rest.split("."), *(alias.name for alias in node.names)]
                 private = any(n.startswith("_") and n != "__future__" for n in names)
                 foreign = other in MAY_IMPORT and other != stage
                 if foreign and private and (stage, other) not in allowed:

@@ -12,6 +12,7 @@ from contracts.feature import FeatureReference
 from contracts.terminal import count
 from evaluation.reproducing.published_rows import METRICS, Row
 from evaluation.reproducing.reproduce import Ours
+from evaluation.settings import written
 from evaluation.splits.conformity import conformity
 from evaluation.splits.protocols import PROTOCOLS
 from evaluation.statistics.uncertainty import Interval
@@ -39,8 +40,8 @@ def fit_words(row: Row, runs: Path = RUNS, cache: Path = CACHE) -> list[str]:
         ("--feature", row.features),
         ("--encoder", [row.encoder] if row.encoder else []),
         ("--augment", row.augment),
-        ("--set", [f"{k}={_text(v)}" for k, v in row.settings.items()]),
-        ("--grid", [f"{k}={','.join(map(_text, v))}" for k, v in row.grid.items()]),
+        ("--set", [f"{k}={written(v)}" for k, v in row.settings.items()]),
+        ("--grid", [f"{k}={','.join(map(written, v))}" for k, v in row.grid.items()]),
         ("--folds", [_joined(row.folds)] if row.folds else []),
         ("--seeds", [_joined(row.seeds)] if row.seeds != (own or (0,)) else []),
         ("--runs", [str(runs)] if runs != RUNS else []),
@@ -65,13 +66,6 @@ def extract_words(row: Row, cache: Path = CACHE) -> list[str]:
 def line(words: Sequence[str]) -> str:
     """Return a command line as it is typed."""
     return shlex.join(["python", "pipeline.py", *words])
-
-
-def _text(value: Any) -> str:
-    """Write a value as ``--set`` reads it."""
-    if value is None:
-        return "none"
-    return str(value).replace(" ", "")
 
 
 def _joined(numbers: Iterable[int]) -> str:

@@ -28,7 +28,7 @@ from evaluation.statistics.systems import but_for_the_seed, says_labels
 from evaluation.statistics.trait_systems import traits_said
 from evaluation.tempering import tempered
 from evaluation.transfer._askable import annotated, annotated_traits, sayable
-from evaluation.transfer._strangers import strangers, trained_speakers
+from evaluation.transfer.strangers import strangers, trained_speakers
 
 KIND = "elsewhere"
 
