@@ -34,7 +34,7 @@ from bench._timing import Contender, Result, alternate, amounts, table
 
 OURS = "{}, ours"
 PLAIN, LAST = "{}, plain NCHW", "{}, plain channels_last"
-OTHER = "another network: {} of {}"
+OTHER = "other network: {} of {}"
 VARIANTS: tuple[Mapping[str, int], ...] = (
     {"max_frames": 184},
     {"max_frames": 131},

@@ -292,7 +292,7 @@ def test_vgg(monkeypatch):
     monkeypatch.setattr(_vgg_steps, "processes", in_this_process)
     found = vgg.run(1, (2, 2, 81, 81), variants=({"frame_stride": 2},), n_threads=1)
     names = [set(rows(told)) for told in found.tables]
-    other = "another network: vgg of frame_stride=2"
+    other = "other network: vgg of frame_stride=2"
     assert names == [
         {"vgg, ours", "vgg, plain NCHW", "vgg, plain channels_last", other},
         {"fusion, ours", "fusion, plain NCHW", "fusion, plain channels_last"},
