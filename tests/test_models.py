@@ -254,13 +254,20 @@ def test_prior_is_at_chance(view: View, fitted: Callable[[str], Any]) -> None:
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_permuted_labels_are_not_learnt(name: str, view: View) -> None:
-    permuted = np.random.default_rng(0).permutation(view.labels)
-    shuffled = View(
-        view.cache, view.manifest.assign(label=permuted), view.cards, view.classes
-    )
-    train, dev, test = parts_of(shuffled, name)
+    slow = name in ("vgg", "fusion", "attention", "cnn_logmel")
+    found, n_test = [], 0
+    for draw in range(1 if slow else 6):
+        permuted = np.random.default_rng(draw).permutation(view.labels)
+        shuffled = View(
+            view.cache, view.manifest.assign(label=permuted), view.cards, view.classes
+        )
+        train, dev, test = parts_of(shuffled, name)
+        found.append(uar(head_of(name).fit(train, dev), test))
+        n_test += len(test)
 
-    assert uar(head_of(name).fit(train, dev), test) <= 0.5
+    # labels of test are drawn whatever is predicted: 3.5 deviations of chance
+    share = 1 / len(LABELS)
+    assert abs(np.mean(found) - share) < 3.5 * np.sqrt(share * (1 - share) / n_test)
 
 
 @pytest.mark.parametrize("name", NAMES)
