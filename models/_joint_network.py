@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from models._device import drawing
 from models._joint_settings import BYTE, Settings
+from models._layers import dense
 
 WIDTH = 128  # of both hidden layers
 
@@ -30,12 +31,12 @@ WIDTH = 128  # of both hidden layers
 def initial(
     n_layers: int, channels: int, n_labels: int, seed: int
 ) -> dict[str, Tensor]:
-    """Draw first weights as ``nn.Linear`` does; every layer weighs the same."""
+    """Draw first weights as ``Pepino`` does; every layer weighs the same."""
     with drawing(seed):
         parts = {
-            "first": nn.Linear(channels, WIDTH),
-            "second": nn.Linear(WIDTH, WIDTH),
-            "out": nn.Linear(WIDTH, n_labels),
+            "first": dense(channels, WIDTH),
+            "second": dense(WIDTH, WIDTH),
+            "out": dense(WIDTH, n_labels),
         }
     state = {"weights": torch.ones(n_layers)}
     for name, part in parts.items():

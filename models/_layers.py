@@ -66,6 +66,20 @@ def attention(scores: Tensor, lengths: Tensor) -> Tensor:
     return scores.masked_fill(outside, -torch.inf).softmax(dim=1)
 
 
+def dense(n_inputs: int, n_outputs: int, bias: bool = True) -> nn.Linear:
+    """Return a linear map whose first weights are those of Keras' ``Dense``.
+
+    Uniform within ``sqrt(6 / (n_inputs + n_outputs))`` (Glorot and Bengio 2010,
+    Understanding the difficulty of training deep feedforward neural networks), biases
+    of 0: torch's own are half as large. For networks that were made in Keras.
+    """
+    made = nn.Linear(n_inputs, n_outputs, bias)
+    nn.init.xavier_uniform_(made.weight)
+    if bias:
+        nn.init.zeros_(made.bias)
+    return made
+
+
 class Classifier(nn.Module):
     """Linear, LayerNorm, dropout, GELU, linear: what ends seed 002's networks."""
 

@@ -49,6 +49,10 @@ class NetworkHead(TorchOptions):
         """Return what reads, for rows of a view, what the network is called with."""
         raise NotImplementedError
 
+    def learner(self, view: View) -> Reader:
+        """Return what reads what is learnt from, before it is ``disturbed``."""
+        return self.reader(view)
+
     def prepare(self, train: View) -> None:
         """Learn ``arrays_`` from train: what is not of the network, e.g. a scale."""
 

@@ -57,7 +57,8 @@ class TorchHead(NetworkHead):
     """A head that is a torch network; a subclass says what it is made of.
 
     A subclass gives ``measure``, ``build`` and ``reader``; if need be also ``prepare``,
-    ``disturbed``, ``truth``, ``loss``, ``optimiser`` and ``rate``.
+    ``learner``, ``disturbed``, ``truth``, ``loss``, ``optimiser``, ``clip`` and
+    ``rate``.
 
     Attributes:
         network_: the network with the weights of the best epoch
@@ -108,7 +109,7 @@ class TorchHead(NetworkHead):
         self.facts_ = self.measure(train)
         self.arrays_: dict[str, NDArray[Any]] = {}
         self.prepare(train)
-        learnt_on = Part(train, self.reader(train), truth)
+        learnt_on = Part(train, self.learner(train), truth)
         return learnt_on, Part(dev, self.reader(dev), dev_truth), device
 
     def conclude(self, best_epoch: int) -> None:
@@ -193,6 +194,14 @@ class TorchHead(NetworkHead):
         words = "%s: about %.0f seconds per epoch, %d epochs at most"
         _LOG.info(words, self.name, seconds, self.max_epochs)
 
+    def clip(self, network: nn.Module) -> None:
+        """Cut the gradient of a step, as ``clip_value`` and ``clip_norm`` ask."""
+        moved = list(network.parameters())
+        if self.clip_value is not None:
+            nn.utils.clip_grad_value_(moved, self.clip_value)
+        if self.clip_norm is not None:
+            nn.utils.clip_grad_norm_(moved, self.clip_norm)
+
     def _step(self, task: _Task, rows: list[int]) -> float:
         inputs = self.disturbed(task.train.read(rows), task.draw)
         with task.casting:
@@ -204,11 +213,7 @@ class TorchHead(NetworkHead):
         torch.autograd.backward(task.scaler.scale(loss))
         if self.clip_norm is not None or self.clip_value is not None:
             task.scaler.unscale_(task.optimiser)
-            moved = list(self.network_.parameters())
-            if self.clip_value is not None:
-                nn.utils.clip_grad_value_(moved, self.clip_value)
-            if self.clip_norm is not None:
-                nn.utils.clip_grad_norm_(moved, self.clip_norm)
+            self.clip(self.network_)
         task.scaler.step(task.optimiser)
         task.scaler.update()
         return float(loss.detach())

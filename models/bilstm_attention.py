@@ -4,9 +4,12 @@ Source: seed 000 (patrg444/conjunction-train), without its faults. Input: the la
 layer of an encoder, or several that are weighted (``layers``). LSTM of 128 in both
 directions over an utterance's own frames, dropout .5; one score a frame, softmax over
 its own frames, weighted sum; 128, ReLU, batch norm, dropout .5, labels. SGD, learning
-rate 1e-3, momentum .9 (Nesterov), gradient cut at norm 1, label smoothing .1, balanced
-class weights, 64 utterances a batch, at most 100 epochs, ended by 20 without a gain;
-five epochs warm up, then the step is halved whenever five bring nothing.
+rate 1e-3, momentum .9 (Nesterov), the gradient of each weight cut at norm 1, label
+smoothing .1, balanced class weights, 64 utterances a batch, at most 100 epochs, ended
+by 20 without a gain; five epochs warm up, then the step is halved whenever five bring
+nothing. First weights and batch norm are Keras', in which it was made. Where labels
+are smoothed, class weights are torch's: the share of each class has its own, and the
+loss is divided by their sum.
 
 What was wrong there: the score had a bias for each position in time, which ties it to
 one padded length; the weighted frames, whose weights sum to 1, were averaged, that is
@@ -31,7 +34,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from contracts.published import Published
 from models._frames import FrameHead
-from models._layers import WeightedLayers, attention
+from models._layers import WeightedLayers, attention, dense
 
 PUBLISHED = (
     Published(
@@ -55,11 +58,12 @@ class BiLSTMAttention(nn.Module):
         super().__init__()
         self.layers = WeightedLayers(n_layers)
         self.lstm = nn.LSTM(channels, 128, batch_first=True, bidirectional=True)
-        self.score = nn.Linear(256, 1, bias=False)
-        self.hidden = nn.Linear(256, 128)
-        self.norm = nn.BatchNorm1d(128)
+        self._begin()
+        self.score = dense(256, 1, bias=False)
+        self.hidden = dense(256, 128)
+        self.norm = nn.BatchNorm1d(128, eps=1e-3, momentum=0.01)  # as Keras has it
         self.dropout = nn.Dropout(dropout)
-        self.out = nn.Linear(128, n_labels)
+        self.out = dense(128, n_labels)
 
     def forward(self, maps: Tensor, lengths: Tensor) -> Tensor:
         """Return logits ``(utterance, label)``.
@@ -77,6 +81,18 @@ class BiLSTMAttention(nn.Module):
         hidden = F.relu(self.hidden((weights * x).sum(dim=1)))
         logits: Tensor = self.out(self.dropout(self._normalised(hidden)))
         return logits
+
+    def _begin(self) -> None:
+        """Draw the LSTM's first weights as Keras does; its forget gate starts open."""
+        for name, value in self.lstm.named_parameters():
+            if name.startswith("weight_ih"):
+                nn.init.xavier_uniform_(value)
+            elif name.startswith("weight_hh"):
+                nn.init.orthogonal_(value)
+            else:
+                nn.init.zeros_(value)
+            if name.startswith("bias_ih"):
+                nn.init.ones_(value[128:256])
 
     def _normalised(self, hidden: Tensor) -> Tensor:
         """Normalise over the batch; a batch of one by what was seen before."""
@@ -118,6 +134,14 @@ class Head(FrameHead):
             nesterov=True,
             weight_decay=self.weight_decay,
         )
+
+    def clip(self, network: nn.Module) -> None:
+        """Cut the gradient of each weight by itself, as Keras' ``clipnorm`` does."""
+        for value in network.parameters():
+            if self.clip_norm is not None:
+                nn.utils.clip_grad_norm_([value], self.clip_norm)
+        if self.clip_value is not None:
+            nn.utils.clip_grad_value_(network.parameters(), self.clip_value)
 
     def rate(self, done: float) -> float:
         """Return the share of ``lr``: up over five epochs, halved at each plateau."""

@@ -21,15 +21,15 @@ from torch import Tensor, nn
 
 from contracts.published import Published
 from models._frames import TwoFrameHead
-from models._layers import WeightedLayers, masked_mean
-from models.pepino import FLAW, PROTOCOL, SOURCE
+from models._layers import WeightedLayers, dense, masked_mean
+from models.pepino import FLAW, PROTOCOL, SESSIONS, SOURCE
 
 PUBLISHED = (
     Published(SOURCE, "average recall 77.5 +/- 1.1, global norm", PROTOCOL, FLAW),
     Published(
         SOURCE,
         "average recall 66.3 +/- .7, global norm",
-        "IEMOCAP, 4 classes, one of five sessions left out at a time, five seeds",
+        SESSIONS,
     ),
 )
 
@@ -47,11 +47,11 @@ class PepinoFusion(nn.Module):
     ) -> None:
         super().__init__()
         self.layers = WeightedLayers(n_layers, "absolute")
-        self.first = nn.Linear(channels, 128)
-        self.descriptors = nn.Linear(n_descriptors, 128)
-        self.joint = nn.Linear(256, 128)
+        self.first = dense(channels, 128)
+        self.descriptors = dense(n_descriptors, 128)
+        self.joint = dense(256, 128)
         self.dropout = nn.Dropout(dropout)
-        self.out = nn.Linear(128, n_labels)
+        self.out = dense(128, n_labels)
 
     def forward(self, maps: Tensor, descriptors: Tensor, lengths: Tensor) -> Tensor:
         """Return logits ``(utterance, label)``.

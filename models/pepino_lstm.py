@@ -19,15 +19,15 @@ from torch import Tensor, nn
 
 from contracts.published import Published
 from models._frames import FrameHead
-from models._layers import WeightedLayers, masked_mean
-from models.pepino import FLAW, PROTOCOL, SOURCE
+from models._layers import WeightedLayers, dense, masked_mean
+from models.pepino import FLAW, PROTOCOL, SESSIONS, SOURCE
 
 PUBLISHED = (
     Published(SOURCE, "average recall 74.6 +/- 3.7, global norm", PROTOCOL, FLAW),
     Published(
         SOURCE,
         "average recall 64.9 +/- 1.9, global norm",
-        "IEMOCAP, 4 classes, one of five sessions left out at a time, five seeds",
+        SESSIONS,
     ),
 )
 
@@ -41,10 +41,9 @@ class ReluLSTM(nn.Module):
 
     def __init__(self, n_inputs: int, size: int) -> None:
         super().__init__()
-        self.inputs = nn.Linear(n_inputs, 4 * size)
+        self.inputs = dense(n_inputs, 4 * size)
         self.states = nn.Linear(size, 4 * size, bias=False)
         nn.init.orthogonal_(self.states.weight)
-        nn.init.zeros_(self.inputs.bias)
         nn.init.ones_(self.inputs.bias[size : 2 * size])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,10 +72,10 @@ class PepinoLSTM(nn.Module):
     ) -> None:
         super().__init__()
         self.layers = WeightedLayers(n_layers, "absolute")
-        self.first = nn.Linear(channels, 128)
+        self.first = dense(channels, 128)
         self.lstm = ReluLSTM(128, 128)
         self.dropout = nn.Dropout(dropout)
-        self.out = nn.Linear(128, n_labels)
+        self.out = dense(128, n_labels)
 
     def forward(self, maps: Tensor, lengths: Tensor) -> Tensor:
         """Return logits ``(utterance, label)``.

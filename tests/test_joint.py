@@ -123,7 +123,7 @@ def many(view: View) -> list[Task]:
         task_of(view, 2, 2, soft=True, max_epochs=2, clip_norm=0.5),
         task_of(view, 3, 0, normalised=True, lr=1e-2, clip_value=0.01),
         task_of(view, 3, 3, lr=0.05, max_epochs=9, patience=1),
-        task_of(view, 4, 4, batch_size=1000, weights=True),
+        task_of(view, 4, 4, batch_size=1000, weights=True, max_epochs=4),
         *(task_of(view, 2, seed, dropout=0.1, lr=1e-4) for seed in range(3)),
         knows_more(task_of(view, 2, 5)),
     ]
