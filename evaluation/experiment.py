@@ -128,8 +128,9 @@ def run_head(
         one run per seed
 
     Raises:
-        RunError: if the head needs development speakers and a fold has none, or a
-            threshold is asked for where nobody voted
+        RunError: if the head needs development speakers and a fold has none, or is to
+            normalise a test speaker by one utterance, or a threshold is asked for
+            where nobody voted
     """
     without = [f.index for f in question.folds if not len(f.dev)]
     if needs_dev(head) and without:
@@ -139,6 +140,8 @@ def run_head(
             "Choose another protocol, or a head that needs none"
         )
         raise RunError(msg)
+    if (refuse := getattr(head, "refuse_strangers", None)) is not None:
+        refuse([fold.part("test") for fold in question.folds])  # before hours of fits
     if after.threshold:
         refuse_voteless(question.folds, list(question.view.cards))
     out: dict[int, Run] = {}

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from contracts.errors import CacheError, RunError
+from contracts.errors import CacheError, RunError, listing
 from contracts.view import View
 from models import _normalisation as norms
 from models._device import choose
@@ -163,21 +163,40 @@ class FrameHead(TorchHead):
         """Return what the network gives ``(utterance, output)``, float64.
 
         Raises:
-            RunError: if features are others, or a stranger's only file is to be
-                normalised by itself
+            RunError: if features are others, or strangers' only files are to be
+                normalised by themselves
         """
-        enrolled = getattr(self, "enrolled_", {}).get(0, {})
-        alone = len(view) == 1 and view.speakers[0] not in enrolled
-        if alone and self.normalise == "speaker":
-            msg = (
-                f"{view.ids[0]} is all there is of its speaker: expected several "
-                "utterances, or speech to enrol by, for normalise='speaker', got "
-                "one, which would be normalised by itself. Give other speech of "
-                "theirs with predict --enrol or head.enrol(view), or fit with "
-                "normalise=global"
-            )
-            raise RunError(msg)
+        self.refuse_strangers([view])
         return super().outputs(view)
+
+    def refuse_strangers(self, views: Sequence[View]) -> None:
+        """Refuse views in which a speaker has one utterance to be normalised by.
+
+        Args:
+            views: what is to be predicted, each by itself
+
+        Raises:
+            RunError: naming the utterances, for ``normalise='speaker'`` and speakers
+                who are not enrolled
+        """
+        if self.normalise != "speaker":
+            return
+        enrolled = getattr(self, "enrolled_", {}).get(0, {})
+        alone = [str(one) for view in views for one in norms.only_ones(view, enrolled)]
+        if not alone:
+            return
+        what = f"{alone[0]} is all there is of its speaker: expected several"
+        if len(alone) > 1:
+            what = (
+                f"{len(alone)} utterances are each all there is of its speaker "
+                f"({listing(alone)}): expected several of each"
+            )
+        msg = (
+            f"{what}, or speech to enrol by, for normalise='speaker', which would "
+            "normalise such an utterance by itself. Give other speech of theirs with "
+            "predict --enrol or head.enrol(view), or fit with normalise=global"
+        )
+        raise RunError(msg)
 
     def disturbed(self, inputs: Inputs, draw: np.random.Generator) -> Inputs:
         """Silence channels and a run of frames, of all inputs that are maps."""

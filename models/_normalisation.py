@@ -11,7 +11,7 @@ frames and channels of a layer of the utterance itself (``utterance``), as EmoBo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -138,6 +138,19 @@ def speaker_spreads(
         rows = own & plain if (own & plain).any() else own
         out[str(speaker)] = _spread(pooled[rows], n_frames[rows])
     return out
+
+
+def only_ones(view: View, enrolled: Collection[str]) -> list[str]:
+    """Return ids of speakers' only utterances, of those who are not enrolled.
+
+    Variants of an utterance are no other speech.
+    """
+    frame = view.manifest
+    origin = frame["source"].where(frame["source"] != "", frame["id"])
+    new = ~frame["speaker"].isin(list(enrolled))
+    heard = origin[new].groupby(frame["speaker"][new], sort=False)
+    told = heard.agg(["nunique", "first"])
+    return list(told["first"][told["nunique"] == 1])
 
 
 def norm_of_speakers(

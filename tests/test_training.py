@@ -15,6 +15,8 @@ from contracts.errors import PluginError, RunError
 from contracts.labels import LabelMap
 from contracts.view import View
 from evaluation import settings
+from evaluation.experiment import run_head
+from evaluation.question import ask
 from models import _losses, _training
 from models._normalisation import norm_of_speakers, spread_of
 from models._sampling import orders, without_channels, without_run
@@ -267,7 +269,13 @@ def test_enrolment_counts_more_than_what_is_predicted(view: View) -> None:
     head = head_of("superb", normalise="speaker").fit(train, dev)
     with pytest.raises(RunError, match=r"is all there is of its speaker.*--enrol"):
         head.predict_proba(dev.take([0]))  # by itself it would sound like nobody
+    other = int(np.flatnonzero(view.speakers != dev.speakers[0])[0])
+    same = np.flatnonzero(view.speakers == dev.speakers[0])[:2].tolist()
     before = head.predict_proba(dev.take([0, 1]))[:1]
+    with pytest.raises(RunError, match=r"2 utterances are each all there is of its"):
+        head.predict_proba(view.take([other, same[0]]))  # two are no better off
+    with pytest.raises(RunError, match=f"^{view.ids[other]} is all there is"):
+        head.predict_proba(view.take([other, *same]))
     head.enrol(dev)
 
     after = head.predict_proba(dev.take([0]))
@@ -446,3 +454,28 @@ def test_variants_do_not_move_their_speakers_norm(view: View) -> None:
         theirs = alone.group[list(plain.speakers).index(speaker)]
         torch.testing.assert_close(told.mean[ours], alone.mean[theirs])
         torch.testing.assert_close(told.scale[ours], alone.scale[theirs])
+
+
+def test_variants_of_an_utterance_are_no_other_speech(view: View) -> None:
+    train, dev = parts(view)
+    head = head_of("superb", normalise="speaker").fit(train, dev)
+    one = dev.take([0, 0, 0])
+    source = [dev.ids[0]] * 2
+    copies = changed(one, variant=["", "x", "y"], source=["", *source])
+
+    with pytest.raises(RunError, match="is all there is of its speaker"):
+        head.predict_proba(copies)
+
+
+def test_strangers_are_refused_before_a_fit(
+    view: View, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = head_of("superb", normalise="speaker")
+    monkeypatch.setattr(type(head), "fit", lambda *_: pytest.fail("it was fitted"))
+    first = np.flatnonzero(view.speakers == "toy/02")[0]
+    few = view.take((view.speakers != "toy/02") | (np.arange(len(view)) == first))
+    question = ask(few.require(["wav2vec2"]), None, "loso")
+
+    with pytest.raises(RunError, match=f"^{few.ids[first]} is all there is"):
+        run_head(question, "superb", head, [0], tmp_path)
+    assert not list(tmp_path.iterdir())
