@@ -58,6 +58,8 @@ def heads_table(runs: Iterable[Run], corpus: str, protocol: str, labels: str) ->
     by_id = {run.run_id: run for run in _chosen(runs, asked)}
     rows = results(by_id.values())
     rows.sort(key=lambda r: (r["model"], r["partial"], -_number(r["uar"])))
+    for row in rows:
+        row["encoders"] = _encoders(by_id[row["runs"][0]])
     named = [(row, *_named(row, by_id[row["runs"][0]])) for row in rows]
     most: dict[tuple[str, str], int] = {}
     for row, name, heard in named:
@@ -69,11 +71,10 @@ def heads_table(runs: Iterable[Run], corpus: str, protocol: str, labels: str) ->
             left_out += [f"`{run}`" for run in row["runs"]]
             continue
         published = _told(row, asked)
+        shown = list(published)
         if row["model"] == before:
-            again = ["see above", "", "" if published[2] == why else published[2]]
-            lines.append(_line([name, heard, _ours(row), *again]))
-            continue
-        lines.append(_line([name, heard, _ours(row), *published]))
+            shown = ["see above", "", "" if published[2] == why else published[2]]
+        lines.append(_line([name, heard, _ours(row), *shown]))
         before, why = row["model"], published[2]
     out = f"{_about(rows, asked)}\n\n" + "\n".join(lines) + "\n"
     if left_out:
@@ -152,11 +153,16 @@ def _named(row: Row, run: Run) -> tuple[str, str]:
     heard = "+".join(row["features"]) or "nothing"
     if row["augmented"]:
         heard += f", with {' '.join(row['augmented'])}"
-    told = [Path(f.get("encoder") or "") for f in run.record["features"]]
-    encoders = {path.name if path.is_absolute() else str(path) for path in told}
-    if encoders := encoders - {"."}:
-        heard += f"<br>{listing(sorted(encoders))}"
+    if row["encoders"]:
+        heard += f"<br>{listing(row['encoders'])}"
     return name, heard
+
+
+def _encoders(run: Run) -> list[str]:
+    """Return the encoders that a run's features are of."""
+    told = [Path(f.get("encoder") or "") for f in run.record["features"]]
+    named = {path.name if path.is_absolute() else str(path) for path in told}
+    return sorted(named - {"."})
 
 
 def _told(row: Row, asked: tuple[str, str, str]) -> list[str]:
@@ -177,9 +183,19 @@ def _why(
 ) -> Iterator[str]:
     """Yield why a published figure is not ours: what differs, then what was wrong."""
     corpus, _, protocol = asked
+    near = [
+        one
+        for one in published_rows.rows().values()
+        if one.entry == place and _says(published.number, one)
+    ]
+    if near and all(list(one.features) != list(row["features"]) for one in near):
+        yield "another input"
+    encoders = {one.encoder for one in near if one.encoder}
     if row["untrained"]:
         yield "our encoder is untrained"
-    if others := _set_otherwise(row, place, published.number):
+    elif encoders and not encoders.issuperset(row["encoders"]):
+        yield "another encoder"
+    if others := _set_otherwise(row, near):
         yield f"theirs has other settings: `{others}`"
     heard, own = published.protocol.lower(), corpus.replace("_", "-").lower()
     if own not in heard:
@@ -263,17 +279,12 @@ def _published(model: str, corpus: str) -> list[tuple[str, Published]]:
     return here or placed
 
 
-def _set_otherwise(row: Row, place: str, number: str) -> str:
+def _set_otherwise(row: Row, near: Sequence[published_rows.Row]) -> str:
     """Write the settings that a published head has and ours has not.
 
     Where several fits are as near to a figure, those that all of them have.
     """
     usual = _defaults(row["model"])
-    near = [
-        one
-        for one in published_rows.rows().values()
-        if one.entry == place and _says(number, one)
-    ]
     if not near:
         return ""
     own = usual | dict(row["settings"])

@@ -19,6 +19,14 @@ from serve.heads_table import BEGIN, END, _published, _says, _why, heads_table, 
 from tests.runs import make_run
 
 ASKED = ("ravdess", "ravdess-luna5", "ravdess8")
+ROW = {
+    "untrained": False,
+    "chance": 1 / 8,
+    "model": "mine",
+    "settings": {},
+    "features": [],
+    "encoders": [],
+}
 MLP_OF_EMOBOX = (
     "lr=0.0001 weight_decay=0.0 batch_size=32 dropout=0.0 normalise=utterance "
     "framewise=True"
@@ -195,7 +203,7 @@ def test_no_run_names_the_command(runs: Path) -> None:
 
 
 def test_what_differs_is_said_before_what_was_wrong() -> None:
-    row = {"untrained": True, "chance": 1 / 8, "model": "mine", "settings": {}}
+    row = ROW | {"untrained": True}
     heard = "CREMA-D and RAVDESS together, 7 classes; a random tenth"
     one = Published("somebody", "accuracy .5", heard, "same speakers on both sides")
 
@@ -238,7 +246,7 @@ def test_what_differs_is_said_before_what_was_wrong() -> None:
 def test_settings_that_a_published_head_has_are_said(
     model: str, position: int, settings: dict[str, Any], said: str
 ) -> None:
-    row = {"model": model, "settings": settings, "untrained": False, "chance": 1 / 8}
+    row = ROW | {"model": model, "settings": settings}
     place = f"{model}:{position}"
     published = dict(_published(model, "ravdess"))[place]
 
@@ -246,6 +254,32 @@ def test_settings_that_a_published_head_has_are_said(
 
     wanted = f"theirs has other settings: `{said}`"
     assert [one for one in lines if "settings" in one] == ([wanted] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("place", "features", "encoder", "said"),
+    [
+        ("mlp:0", "wav2vec2", "facebook/wav2vec2-base", []),
+        ("mlp:1", "wav2vec2", "facebook/wav2vec2-base", ["another encoder"]),
+        ("mlp:0", "whisper", "openai/whisper-base", ["another input", "another enc"]),
+        ("random_forest:0", "mfcc:mean", "", []),
+        ("random_forest:0", "egemaps", "", ["another input"]),
+        ("logistic_regression:0", "compare16", "", []),
+    ],
+)
+def test_another_input_and_another_encoder_are_said(
+    place: str, features: str, encoder: str, said: list[str]
+) -> None:
+    model = place.partition(":")[0]
+    row = ROW | {"model": model, "features": [features]}
+    row["encoders"] = [encoder] if encoder else []
+    published = dict(_published(model, "ravdess"))[place]
+
+    lines = list(_why(published, row, ("ravdess", "ravdess8", "loso"), place))
+
+    found = [one for one in lines if one.startswith(("another i", "another e"))]
+    assert len(found) == len(said)
+    assert all(a.startswith(b) for a, b in zip(found, said, strict=True))
 
 
 def test_each_published_figure_has_the_row_that_says_it() -> None:
