@@ -14,7 +14,7 @@ its fits under several seeds are one fit, made once and handed out for each.
 import copy
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -39,8 +39,10 @@ def fits(head: Any, jobs: Sequence[Job]) -> Iterator[Fitted]:
         ``one_fit_for_seeds`` where a fit serves several
 
     Raises:
-        RunError: if a head's library refuses its settings
+        RunError: if a head's library refuses its settings; before anything is fitted,
+            if a head is to normalise a speaker to be predicted by one utterance
     """
+    refuse_strangers((job.head, job.test) for job in jobs)
     if shares_a_pass(head):
         started = time.perf_counter()
         for job, fitted in type(head).fit_jobs(jobs):
@@ -53,6 +55,22 @@ def fits(head: Any, jobs: Sequence[Job]) -> Iterator[Fitted]:
         return
     for group in groups:
         yield from _shared(group, *_timed(group[0]))
+
+
+def refuse_strangers(asked: Iterable[tuple[Any, View]]) -> None:
+    """Refuse heads that normalise by speaker what has one utterance of a speaker.
+
+    Args:
+        asked: heads, and what they are to predict
+    """
+    by_speaker = [
+        (head, view)
+        for head, view in asked
+        if getattr(head, "normalise", None) == "speaker"
+        and hasattr(head, "refuse_strangers")
+    ]
+    for head, _ in by_speaker[:1]:  # none is fitted, so none knows more than another
+        head.refuse_strangers([view for _, view in by_speaker])
 
 
 def draws(head: Any) -> bool:

@@ -19,7 +19,7 @@ from contracts.run import (
 from contracts.terminal import progress, say
 from contracts.view import View
 from contracts.watching import tell_fold
-from evaluation._fits import draws, fits
+from evaluation._fits import draws, fits, refuse_strangers
 from evaluation.prediction_rows import predicted
 from evaluation.question import Question
 from evaluation.search import Search, choose
@@ -140,8 +140,6 @@ def run_head(
             "Choose another protocol, or a head that needs none"
         )
         raise RunError(msg)
-    if (refuse := getattr(head, "refuse_strangers", None)) is not None:
-        refuse([fold.part("test") for fold in question.folds])  # before hours of fits
     if after.threshold:
         refuse_voteless(question.folds, list(question.view.cards))
     out: dict[int, Run] = {}
@@ -154,16 +152,32 @@ def run_head(
                 say(f"{writer.run_id}: finished before, not run again (--rerun does)")
                 out[seed] = read_run(writer.final)
                 continue
+            writers[seed] = writer
+        if writers:
+            refuse_strangers(_predicted(question, head, search))
+        for writer in writers.values():
             ended.enter_context(writer.begin(rerun))
             if writer.done:
                 done = listing(sorted(writer.done))
                 say(f"{writer.run_id}: folds {done} are done, going on")
-            writers[seed] = writer
         if len(writers) > 1 and not draws(head):
             say(f"{model} draws nothing: seeds {listing(writers)} are equal fits")
         _fit_all(question, model, head, writers, search, after)
         out |= {seed: writer.finish() for seed, writer in writers.items()}
     return [out[seed] for seed in seeds]
+
+
+def _predicted(
+    question: Question, head: Any, search: Search | None
+) -> Iterator[tuple[Any, View]]:
+    """Yield heads, as they may be chosen, and what each is to predict."""
+    from sklearn.base import clone
+
+    ways = search.space.get("normalise", ()) if search is not None else ()
+    heads = [clone(head).set_params(normalise=way) for way in ways] or [head]
+    for one in heads:
+        for fold in question.folds:
+            yield one, fold.part("test")
 
 
 def _fit_all(

@@ -182,14 +182,16 @@ class FrameHead(TorchHead):
         if self.normalise != "speaker":
             return
         enrolled = getattr(self, "enrolled_", {}).get(0, {})
-        alone = [str(one) for view in views for one in norms.only_ones(view, enrolled)]
+        told = (one for view in views for one in norms.only_ones(view, enrolled))
+        alone = list(dict.fromkeys(told))
         if not alone:
             return
-        what = f"{alone[0]} is all there is of its speaker: expected several"
+        where = "in what is predicted"
+        what = f"{alone[0]} is all there is of its speaker {where}: expected several"
         if len(alone) > 1:
             what = (
                 f"{len(alone)} utterances are each all there is of its speaker "
-                f"({listing(alone)}): expected several of each"
+                f"{where} ({listing(alone)}): expected several of each"
             )
         msg = (
             f"{what}, or speech to enrol by, for normalise='speaker', which would "

@@ -143,11 +143,12 @@ def speaker_spreads(
 def only_ones(view: View, enrolled: Collection[str]) -> list[str]:
     """Return ids of speakers' only utterances, of those who are not enrolled.
 
-    Variants of an utterance are no other speech.
+    Variants of an utterance are no other speech. Who has no name is left out: see
+    ``norm_of_speakers``.
     """
     frame = view.manifest
     origin = frame["source"].where(frame["source"] != "", frame["id"])
-    new = ~frame["speaker"].isin(list(enrolled))
+    new = ~frame["speaker"].isin(["", *enrolled])
     heard = origin[new].groupby(frame["speaker"][new], sort=False)
     told = heard.agg(["nunique", "first"])
     return list(told["first"][told["nunique"] == 1])

@@ -40,6 +40,7 @@ class TogetherHead(FrameHead):
             and plain
             and self.sampling is None
             and self.normalise in (None, "global")
+            and type(self).clip is FrameHead.clip
         )
 
     def fit(self, train: View, dev: View | None = None) -> Self:

@@ -93,6 +93,8 @@ class BiLSTMAttention(nn.Module):
                 nn.init.zeros_(value)
             if name.startswith("bias_ih"):
                 nn.init.ones_(value[128:256])
+            elif name.startswith("bias_hh"):
+                value.requires_grad_(False)  # Keras has one bias
 
     def _normalised(self, hidden: Tensor) -> Tensor:
         """Normalise over the batch; a batch of one by what was seen before."""
@@ -100,9 +102,8 @@ class BiLSTMAttention(nn.Module):
             normalised: Tensor = self.norm(hidden)
             return normalised
         norm = self.norm
-        return F.batch_norm(
-            hidden, norm.running_mean, norm.running_var, norm.weight, norm.bias
-        )
+        known = norm.running_mean, norm.running_var, norm.weight, norm.bias
+        return F.batch_norm(hidden, *known, eps=norm.eps)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

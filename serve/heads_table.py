@@ -188,12 +188,16 @@ def _why(
         for one in published_rows.rows().values()
         if one.entry == place and _says(published.number, one)
     ]
-    if near and all(list(one.features) != list(row["features"]) for one in near):
+    heard_by = [list(one.features) for one in near if not one.cannot]
+    if heard_by and list(row["features"]) not in heard_by:
         yield "another input"
-    encoders = {one.encoder for one in near if one.encoder}
+    theirs, ours_ = (
+        {Path(name).name for name in names}  # of the hub, or of a folder
+        for names in ([one.encoder for one in near], row["encoders"])
+    )
     if row["untrained"]:
         yield "our encoder is untrained"
-    elif encoders and not encoders.issuperset(row["encoders"]):
+    elif theirs - {""} and not theirs >= ours_:
         yield "another encoder"
     if others := _set_otherwise(row, near):
         yield f"theirs has other settings: `{others}`"

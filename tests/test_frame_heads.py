@@ -496,7 +496,9 @@ def test_noise_needs_decibels() -> None:
     maps = torch.randn(20, 1, 40, 20)
     plain = standardised(maps, torch.full((20,), 40))
 
-    assert torch.equal(disturbed(cnn(noise=0.5, normalise="global"), maps, 40), plain)
+    for other in ({"normalise": "global"}, {"features": ("egemaps_lld",)}):
+        assert torch.equal(disturbed(cnn(noise=0.5, **other), maps, 40), plain)
+    assert not torch.equal(disturbed(cnn(noise=0.5), maps, 40), plain)
 
 
 def test_shares_of_the_spectrogram_are_checked(view: View) -> None:

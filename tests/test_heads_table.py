@@ -260,7 +260,9 @@ def test_settings_that_a_published_head_has_are_said(
     ("place", "features", "encoder", "said"),
     [
         ("mlp:0", "wav2vec2", "facebook/wav2vec2-base", []),
+        ("mlp:0", "wav2vec2", "wav2vec2-base", []),  # of a folder
         ("mlp:1", "wav2vec2", "facebook/wav2vec2-base", ["another encoder"]),
+        ("multitask:0", "wav2vec2", "", []),  # what is published hears is not known
         ("mlp:0", "whisper", "openai/whisper-base", ["another input", "another enc"]),
         ("random_forest:0", "mfcc:mean", "", []),
         ("random_forest:0", "egemaps", "", ["another input"]),

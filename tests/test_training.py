@@ -17,6 +17,7 @@ from contracts.view import View
 from evaluation import settings
 from evaluation.experiment import run_head
 from evaluation.question import ask
+from evaluation.search import Search
 from models import _losses, _training
 from models._normalisation import norm_of_speakers, spread_of
 from models._sampling import orders, without_channels, without_run
@@ -479,3 +480,15 @@ def test_strangers_are_refused_before_a_fit(
     with pytest.raises(RunError, match=f"^{few.ids[first]} is all there is"):
         run_head(question, "superb", head, [0], tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_candidate_that_would_refuse_strangers_is_not_fitted(
+    view: View, tmp_path: Path
+) -> None:
+    first = np.flatnonzero(view.speakers == "toy/02")[0]
+    few = view.take((view.speakers != "toy/02") | (np.arange(len(view)) == first))
+    question = ask(few.require(["wav2vec2"]), None, "loso")
+    search = Search({"normalise": ["global", "speaker"]})
+
+    with pytest.raises(RunError, match=f"^{few.ids[first]} is all there is"):
+        run_head(question, "superb", head_of(), [0], tmp_path, search=search)
