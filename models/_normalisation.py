@@ -84,16 +84,31 @@ def spread_of(view: View, feature: str, layers: Sequence[int] | None) -> Spread:
 def _spread(pooled: NDArray[np.float32], n_frames: NDArray[np.int64]) -> Spread:
     means, scales = [], []
     for layer in range(pooled.shape[1]):
-        told = pooled[:, layer].astype(np.float64)  # a layer at a time: it is large
-        there = np.asarray(np.isfinite(told).all(axis=1))
-        share = n_frames[:, None] * there
-        share = share / np.maximum(share.sum(axis=0), 1)
-        mean, deviation = np.where(there[:, None], told, 0.0).transpose(1, 0, 2)
-        whole = (share * mean).sum(axis=0)
-        square = (share * (deviation**2 + (mean - whole) ** 2)).sum(axis=0)
+        # a layer at a time: it is large
+        whole, square = _joined(pooled[:, layer], n_frames[:, None], axis=0)
         means.append(whole)
         scales.append(np.where(square > 0, np.sqrt(square), 1.0))
     return np.stack(means).astype(np.float32), np.stack(scales).astype(np.float32)
+
+
+def _joined(
+    pooled: NDArray[np.float32], weight: NDArray[np.int64] | int, axis: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and variance of all that means and deviations were taken of.
+
+    Args:
+        pooled: ``(utterance, 2, channel)``; what holds no number does not count
+        weight: of each mean, as ``(utterance, channel)`` or what becomes so
+        axis: that is gone then: 0 utterances, 1 channels
+    """
+    told = pooled.astype(np.float64)
+    there = np.asarray(np.isfinite(told).all(axis=1))
+    share = weight * there
+    share = share / np.maximum(share.sum(axis=axis, keepdims=True), 1)
+    mean, deviation = np.where(there[:, None], told, 0.0).transpose(1, 0, 2)
+    whole = (share * mean).sum(axis=axis, keepdims=True)
+    square = (share * (deviation**2 + (mean - whole) ** 2)).sum(axis=axis)
+    return whole.squeeze(axis), square
 
 
 def norm_of_all(view: View, feature: str, spread: Spread) -> Norm:
@@ -111,14 +126,8 @@ def norm_of_utterances(view: View, feature: str, layers: Sequence[int] | None) -
     pooled = view.pooled(feature, layers)
     mean, scale = np.empty((2, *pooled.shape[:2], 1), np.float32)
     for layer in range(pooled.shape[1]):
-        told = pooled[:, layer].astype(np.float64)  # a layer at a time: it is large
-        there = np.asarray(np.isfinite(told).all(axis=1))  # (utterance, channel)
-        share = there / np.maximum(there.sum(axis=1, keepdims=True), 1)
-        means, deviations = np.where(there[:, None], told, 0.0).transpose(1, 0, 2)
-        whole = (share * means).sum(axis=1, keepdims=True)
-        square = share * (deviations**2 + (means - whole) ** 2)
-        mean[:, layer] = whole
-        scale[:, layer] = np.sqrt(square.sum(axis=1, keepdims=True) + _LEAST)
+        whole, square = _joined(pooled[:, layer], 1, axis=1)  # a layer at a time
+        mean[:, layer, 0], scale[:, layer, 0] = whole, np.sqrt(square + _LEAST)
     own, valid = torch.arange(len(view)), view.valid(feature)
     return Norm(torch.from_numpy(mean), torch.from_numpy(scale), own, valid)
 

@@ -36,6 +36,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own idiom
 from torch import Tensor, nn
 
 from contracts.errors import RunError
+from contracts.feature import FeatureReference
 from contracts.published import Published
 from contracts.view import View
 from models._frames import FrameHead
@@ -151,7 +152,8 @@ class Head(FrameHead):
     @property
     def hears_decibels(self) -> bool:
         """Whether there are powers that noise can be added to."""
-        return self.normalise is None and self.features[0].startswith("logmel")
+        name = FeatureReference.parse(self.features[0]).name
+        return self.normalise is None and name == "logmel"
 
     def build(self, n_labels: int, facts: dict[str, Any]) -> nn.Module:
         """Return the network."""
