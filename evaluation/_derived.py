@@ -1,6 +1,6 @@
 """Runs that no fit has made: what fitted heads or other programs say, kept as one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,20 @@ def keep(
         for facts, rows in folds:
             writer.save_fold(facts, rows.reset_index(drop=True), [], lambda _: None)
         return writer.finish()
+
+
+def to_be_said(folds: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return of what models learnt the words that go with every number of theirs.
+
+    Args:
+        folds: facts of the folds whose models they are
+    """
+    out = {}
+    for key in ("network", "warning"):
+        told = dict.fromkeys(f["learnt"].get(key, "") for f in folds)
+        if words := "; ".join(word for word in told if word):
+            out[key] = words
+    return out
 
 
 def test_facts(view: View, name: str) -> dict[str, Any]:

@@ -154,7 +154,7 @@ def run_head(
                 continue
             writers[seed] = writer
         if writers:
-            refuse_strangers(_predicted(question, head, search))
+            refuse_strangers(_predicted(question, head, search, after))
         for writer in writers.values():
             ended.enter_context(writer.begin(rerun))
             if writer.done:
@@ -168,7 +168,7 @@ def run_head(
 
 
 def _predicted(
-    question: Question, head: Any, search: Search | None
+    question: Question, head: Any, search: Search | None, after: After
 ) -> Iterator[tuple[Any, View]]:
     """Yield heads, as they may be chosen, and what each is to predict."""
     from sklearn.base import clone
@@ -178,6 +178,8 @@ def _predicted(
     for one in heads:
         for fold in question.folds:
             yield one, fold.part("test")
+            if after:  # chosen on what is said of training speakers
+                yield one, fold.part("dev") if needs_dev(head) else fold.refit
 
 
 def _fit_all(

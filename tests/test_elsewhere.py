@@ -78,6 +78,22 @@ def test_all_models_are_asked_and_their_mean_is_kept(world: Any) -> None:
     assert {r.run_id for r in find_runs(folder / "runs")[0]} >= {found.run_id}
 
 
+def test_what_must_be_said_of_a_head_is_said_elsewhere(
+    world: Any, tmp_path: Path
+) -> None:
+    folder, _ = world
+    cache = Cache(folder / "cache")
+    question = ask(cache.view("toy").require(["wav2vec2"]), None, "speakers-5fold")
+    wanted = {"normalise": "speaker", "max_epochs": 1}
+    head = settings.heads(["superb"], wanted, None)["superb"]
+    (run,) = experiment.run_head(question, "superb", head, [0], tmp_path)
+
+    found = elsewhere.evaluate(run, cache, ["other"], tmp_path)
+
+    assert "transductive" in run.warnings
+    assert "transductive" in found.warnings
+
+
 def test_one_model_alone_where_it_is_named(world: Any, tmp_path: Path) -> None:
     folder, run = world
     cache = Cache(folder / "cache")

@@ -98,6 +98,20 @@ def test_both_are_runs_and_the_summed_one_says_so(cache: Cache, tmp_path: Path) 
     assert score_run(learnt).uar != score_run(summed).uar
 
 
+def test_what_must_be_said_of_a_head_is_said_of_its_sums(
+    cache: Cache, tmp_path: Path
+) -> None:
+    view = cache.view("toy").require(["wav2vec2"])
+    head = settings.heads(["superb"], {"normalise": "speaker", "max_epochs": 1}, None)
+    fine, merged = (ask(view, m, "speakers-5fold") for m in (None, "merge-calm"))
+
+    ((_, summed),) = merging.both_ways(
+        *(fine, merged, "superb", head["superb"], [0], tmp_path)
+    )
+
+    assert "transductive" in summed.warnings
+
+
 def test_votes_are_merged_as_labels_are(tmp_path: Path) -> None:
     frame = synthetic.rows(10, votes=True)
     folder = tmp_path / "cache"

@@ -18,6 +18,7 @@ from evaluation import settings
 from evaluation.experiment import run_head
 from evaluation.question import ask
 from evaluation.search import Search
+from evaluation.tempering import After
 from models import _losses, _training
 from models._normalisation import norm_of_speakers, spread_of
 from models._sampling import orders, without_channels, without_run
@@ -492,3 +493,21 @@ def test_a_candidate_that_would_refuse_strangers_is_not_fitted(
 
     with pytest.raises(RunError, match=f"^{few.ids[first]} is all there is"):
         run_head(question, "superb", head_of(), [0], tmp_path, search=search)
+
+
+def test_what_a_temperature_is_chosen_on_is_no_strangers_only_utterance(
+    view: View, tmp_path: Path
+) -> None:
+    whole = ask(view.require(["wav2vec2"]), None, "loso").folds[0]
+    held = str(sorted(set(whole.part("dev").speakers))[-1])
+    first = np.flatnonzero(view.speakers == held)[0]
+    few = view.take((view.speakers != held) | (np.arange(len(view)) == first))
+    question = ask(few.require(["wav2vec2"]), None, "loso", [0])
+    head = head_of("superb", normalise="speaker", max_epochs=1)
+    assert held in question.folds[0].part("dev").speakers
+    asked = "superb", head, [0], tmp_path
+
+    with pytest.raises(RunError, match=f"^{few.ids[first]} is all there is"):
+        run_head(question, *asked, after=After(temperature=True))
+    assert not list(tmp_path.iterdir())
+    assert run_head(question, *asked)

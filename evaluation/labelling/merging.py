@@ -19,7 +19,7 @@ from contracts.errors import ManifestError, RunError, listing
 from contracts.labels import LabelMap
 from contracts.run import PROBABILITY, Run, command
 from evaluation import experiment
-from evaluation._derived import keep
+from evaluation._derived import keep, to_be_said
 from evaluation.question import Question
 from evaluation.splits.folds import folds_hash
 from evaluation.statistics.systems import but_for_the_seed
@@ -129,7 +129,10 @@ def summed_run(run: Run, label_map: LabelMap, question: Question, runs: Path) ->
         "command": command(),
     }
     folds = [
-        ({**f, "learnt": {}, "seconds": 0.0}, rows[rows["fold"] == f["index"]])
+        (
+            {**f, "learnt": to_be_said([f]), "seconds": 0.0},
+            rows[rows["fold"] == f["index"]],
+        )
         for f in run.record["folds"]
     ]
     return keep(runs, settings, folds)

@@ -20,7 +20,7 @@ from contracts.errors import CacheError, RunError, listing
 from contracts.labels import LabelMap
 from contracts.run import PREDICTED, Run
 from contracts.view import View
-from evaluation._derived import keep, test_facts, view_facts
+from evaluation._derived import keep, test_facts, to_be_said, view_facts
 from evaluation.labelling.merging import summed
 from evaluation.prediction_rows import prediction_rows
 from evaluation.settings import head_class
@@ -77,7 +77,9 @@ def evaluate(
         "refused": [list(x) for x in [*refused, *unsaid]],
     }
     settings = _settings(run, view, facts) | own
-    return keep(runs, settings, [(test_facts(view, "all of it"), rows)])
+    asked = [f for f in run.record["folds"] if f["index"] in folds]
+    learnt = {"learnt": to_be_said(asked)}
+    return keep(runs, settings, [(test_facts(view, "all of it") | learnt, rows)])
 
 
 def _rows(
