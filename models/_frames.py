@@ -181,7 +181,8 @@ class FrameHead(TorchHead):
         """
         if self.normalise != "speaker":
             return
-        enrolled = getattr(self, "enrolled_", {}).get(0, {})
+        known = [set(one) for one in getattr(self, "enrolled_", {}).values()]
+        enrolled = set.intersection(*known) if known else set()
         told = (one for view in views for one in norms.only_ones(view, enrolled))
         alone = list(dict.fromkeys(told))
         if not alone:

@@ -8,20 +8,16 @@ limited corpus, fewer epochs than the head has by default.
 It stands between two comment lines, and is made again from the runs, never by hand.
 """
 
-import inspect
 import math
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from contracts import plugins
 from contracts.errors import RunError, listing
 from contracts.published import Published
 from contracts.run import Run
-from evaluation.reproducing import published_rows
-from evaluation.settings import written
 from report.results import results
+from serve._differences import Row, defaults, differences, plain
 
 BEGIN, END = "<!-- heads -->", "<!-- /heads -->"
 NOTHING = "–"
@@ -33,10 +29,6 @@ COLUMNS = (
     "its protocol",
     "why they differ",
 )
-Row = Mapping[str, Any]
-_FIGURE = re.compile(r"\d*\.\d+|\d+")
-# settings that are the input's or the machine's
-_ELSEWHERE = ("features", "layers", "seed", "device", "n_jobs")
 
 
 def heads_table(runs: Iterable[Run], corpus: str, protocol: str, labels: str) -> str:
@@ -174,48 +166,8 @@ def _told(row: Row, asked: tuple[str, str, str]) -> list[str]:
     return [
         f"{_numbered([p.number for _, p in known])}<br>({sources})",
         _numbered([p.protocol for _, p in known]),
-        _numbered(["; ".join(_why(p, row, asked, place)) for place, p in known]),
+        _numbered(["; ".join(differences(p, row, asked, place)) for place, p in known]),
     ]
-
-
-def _why(
-    published: Published, row: Row, asked: tuple[str, str, str], place: str
-) -> Iterator[str]:
-    """Yield why a published figure is not ours: what differs, then what was wrong."""
-    corpus, _, protocol = asked
-    near = [
-        one
-        for one in published_rows.rows().values()
-        if one.entry == place and _says(published.number, one)
-    ]
-    heard_by = [list(one.features) for one in near if not one.cannot]
-    if heard_by and list(row["features"]) not in heard_by:
-        yield "another input"
-    theirs, ours_ = (
-        {Path(name).name for name in names}  # of the hub, or of a folder
-        for names in ([one.encoder for one in near], row["encoders"])
-    )
-    if row["untrained"]:
-        yield "our encoder is untrained"
-    elif theirs - {""} and not theirs >= ours_:
-        yield "another encoder"
-    if others := _set_otherwise(row, near):
-        yield f"theirs has other settings: `{others}`"
-    heard, own = published.protocol.lower(), corpus.replace("_", "-").lower()
-    if own not in heard:
-        yield "another corpus"
-    elif "together" in heard:
-        yield "another corpus beside it"
-    classes, ours = re.search(r"(\d+) classes", heard), round(1 / row["chance"])
-    if classes and int(classes[1]) != ours:
-        yield f"{classes[1]} classes, ours {ours}"
-    if "accuracy" in published.number and "UAR" not in published.number:
-        yield "accuracy, ours is UAR"
-    if protocol not in published.protocol:
-        yield "other test speakers"
-    none = "none found"
-    flaw = published.flaw or none
-    yield flaw.replace(none, "no flaw found", 1) if flaw.startswith(none) else flaw
 
 
 def _ours(row: Row) -> str:
@@ -240,7 +192,7 @@ def _shortcomings(row: Row, run: Run) -> list[str]:
     networks = dict.fromkeys(one["network"] for one in learnt if "network" in one)
     out += [told for told in networks if told not in out]
     asked = row["settings"].get("max_epochs")
-    usual = _defaults(row["model"]).get("max_epochs")
+    usual = defaults(row["model"]).get("max_epochs")
     if asked is not None and usual is not None and asked < usual:
         out.append(f"budgeted: {asked} of {usual} epochs")
     return out
@@ -248,25 +200,14 @@ def _shortcomings(row: Row, run: Run) -> list[str]:
 
 def _settings(row: Row) -> str:
     """Write the settings that are not the head's own, but for those told elsewhere."""
-    usual = _defaults(row["model"])
+    usual = defaults(row["model"])
     return ", ".join(
         f"{key}={value}"
         for key, value in sorted(row["settings"].items())
         if key in usual
         and key not in ("features", "seed", "device", "max_epochs")
-        and _plain(value) != _plain(usual[key])
+        and plain(value) != plain(usual[key])
     )
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _defaults(model: str) -> dict[str, Any]:
-    if model not in plugins.names("models"):
-        return {}  # a head of another checkout
-    known = inspect.signature(plugins.load("models", model).Head).parameters
-    return {name: one.default for name, one in known.items()}
 
 
 def _published(model: str, corpus: str) -> list[tuple[str, Published]]:
@@ -281,37 +222,6 @@ def _published(model: str, corpus: str) -> list[tuple[str, Published]]:
     name = corpus.replace("_", "-").lower()
     here = [(place, p) for place, p in placed if name in p.protocol.lower()]
     return here or placed
-
-
-def _set_otherwise(row: Row, near: Sequence[published_rows.Row]) -> str:
-    """Write the settings that a published head has and ours has not.
-
-    Where several fits are as near to a figure, those that all of them have.
-    """
-    usual = _defaults(row["model"])
-    if not near:
-        return ""
-    own = usual | dict(row["settings"])
-    theirs, *others = [usual | dict(one.settings) for one in near]
-    skipped = {*_ELSEWHERE, *(key for one in near for key in one.grid)}
-    if theirs.get("max_epochs") == usual.get("max_epochs"):
-        skipped.add("max_epochs")  # fewer of ours are told beside its name
-    return " ".join(
-        f"{key}={written(theirs[key])}"
-        for key in own
-        if key in theirs
-        and key not in skipped
-        and _plain(own[key]) != _plain(theirs[key])
-        and all(_plain(one[key]) == _plain(theirs[key]) for one in others)
-    )
-
-
-def _says(number: str, row: published_rows.Row) -> bool:
-    """Whether the words of a figure hold the headline of a row: ``75.7``, ``.757``."""
-    percent = next(iter(row.figures.values()))
-    share = round(percent / 100, 9)
-    headline = {percent, share, *map(float, _FIGURE.findall(row.printed)[:1])}
-    return not headline.isdisjoint(map(float, _FIGURE.findall(number)))
 
 
 def _numbered(told: Sequence[str]) -> str:

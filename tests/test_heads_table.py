@@ -13,9 +13,10 @@ from contracts.run import Run, find_runs
 from evaluation.reproducing import published_rows
 from evaluation.statistics.uncertainty import interval
 from report.results import results
+from serve._differences import differences, says
 from serve._lost_rows import lost_rows
 from serve.heads_command import HEADS
-from serve.heads_table import BEGIN, END, _published, _says, _why, heads_table, put
+from serve.heads_table import BEGIN, END, _published, heads_table, put
 from tests.runs import make_run
 
 ASKED = ("ravdess", "ravdess-luna5", "ravdess8")
@@ -26,6 +27,8 @@ ROW = {
     "settings": {},
     "features": [],
     "encoders": [],
+    "folds": [0, 1, 2, 3, 4],
+    "partial": False,
 }
 MLP_OF_EMOBOX = (
     "lr=0.0001 weight_decay=0.0 batch_size=32 dropout=0.0 normalise=utterance "
@@ -79,7 +82,7 @@ def test_a_row_holds_uar_interval_and_spread(runs: Path, table: str) -> None:
     )
     assert "1. .56 accuracy" in told[3] and "aszharov" in told[3]
     assert told[4].startswith("RAVDESS, 8 classes, one fold")
-    assert told[5].startswith("1. other test speakers; the scaler was fitted again")
+    assert told[5].startswith("1. theirs is fold 0 of ours; the scaler was fitted")
 
 
 def test_published_figures_stand_once_for_a_head(table: str) -> None:
@@ -207,7 +210,7 @@ def test_what_differs_is_said_before_what_was_wrong() -> None:
     heard = "CREMA-D and RAVDESS together, 7 classes; a random tenth"
     one = Published("somebody", "accuracy .5", heard, "same speakers on both sides")
 
-    assert list(_why(one, row, ("ravdess", "ravdess8", "loso"), "mine:0")) == [
+    assert list(differences(one, row, ("ravdess", "ravdess8", "loso"), "mine:0")) == [
         "our encoder is untrained",
         "another corpus beside it",
         "7 classes, ours 8",
@@ -217,11 +220,12 @@ def test_what_differs_is_said_before_what_was_wrong() -> None:
     ]
     other = Published("somebody", "UAR .5", "CREMA-D, 6 classes, loso")
     row |= {"untrained": False, "chance": 1 / 6}
-    assert list(_why(other, row, ("crema_d", "cremad6", "loso"), "mine:0")) == [
+    assert list(differences(other, row, ("crema_d", "cremad6", "loso"), "mine:0")) == [
         "no flaw found"
     ]
     assert (
-        next(_why(other, row, ("ravdess", "a", "loso"), "mine:0")) == "another corpus"
+        next(differences(other, row, ("ravdess", "a", "loso"), "mine:0"))
+        == "another corpus"
     )
 
 
@@ -250,7 +254,7 @@ def test_settings_that_a_published_head_has_are_said(
     place = f"{model}:{position}"
     published = dict(_published(model, "ravdess"))[place]
 
-    lines = list(_why(published, row, ("ravdess", "ravdess8", "loso"), place))
+    lines = list(differences(published, row, ("ravdess", "ravdess8", "loso"), place))
 
     wanted = f"theirs has other settings: `{said}`"
     assert [one for one in lines if "settings" in one] == ([wanted] if said else [])
@@ -277,7 +281,7 @@ def test_another_input_and_another_encoder_are_said(
     row["encoders"] = [encoder] if encoder else []
     published = dict(_published(model, "ravdess"))[place]
 
-    lines = list(_why(published, row, ("ravdess", "ravdess8", "loso"), place))
+    lines = list(differences(published, row, ("ravdess", "ravdess8", "loso"), place))
 
     found = [one for one in lines if one.startswith(("another i", "another e"))]
     assert len(found) == len(said)
@@ -291,7 +295,7 @@ def test_each_published_figure_has_the_row_that_says_it() -> None:
         for model in names("models")
         for place, told in _published(model, "none")
         if any(one.entry == place for one in every)
-        and not any(one.entry == place and _says(told.number, one) for one in every)
+        and not any(one.entry == place and says(told.number, one) for one in every)
     ]
 
     assert not unsaid

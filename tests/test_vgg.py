@@ -328,3 +328,19 @@ def test_frames_that_leave_no_map_are_refused(long: View) -> None:
         fitted("vgg", long, frame_stride=0, max_frames=80)
     with pytest.raises(RunError, match="here 162, got 161"):
         fitted("vgg", long, frame_stride=2, max_frames=161)
+
+
+@pytest.mark.parametrize("features", [("long", "egemaps"), ("egemaps", "long")])
+def test_an_enrolled_person_is_no_stranger_wherever_the_maps_stand(
+    features: tuple[str, str], long: View
+) -> None:
+    head = fusion.Head(features=features, max_epochs=1, normalise="speaker")
+    dev = long.take(range(12, 16))
+    head.fit(long.take(range(12)), dev)
+    with pytest.raises(RunError, match="is all there is of its speaker"):
+        head.predict_proba(dev.take([0]))
+    head.enrol(dev)
+
+    alone = head.predict_proba(dev.take([0]))
+
+    np.testing.assert_allclose(alone, head.predict_proba(dev)[:1], rtol=1e-4)

@@ -81,6 +81,7 @@ GENERAL = (
         needs=("speaker", "split"),
         note="Refused where the partition shares speakers between its parts.",
         as_published="train, dev and test are the corpus' own",
+        tests_all=False,
     ),
     Protocol(
         "sessions",

@@ -99,6 +99,7 @@ _RAVDESS = (
         as_published="the actors of each part",
         differs="speech alone; the source has song in every part, and seven classes "
         "(pepino-ravdess)",
+        tests_all=False,
     ),
     Protocol(
         "pepino-ravdess",
@@ -114,6 +115,7 @@ _RAVDESS = (
         labels="merge-calm",
         classes="calm merged into neutral",
         seeds=PEPINO_SEEDS,
+        tests_all=False,
     ),
     Protocol(
         "ravdess-statement",

@@ -51,6 +51,7 @@ class Protocol:
         classes: what that map makes, told only where it is used
         n_utterances: the source's own count; 0: it names none, or counts others too
         seeds: those of the source; empty: it names none
+        tests_all: whether each utterance is tested in one of the folds
     """
 
     name: str
@@ -67,6 +68,7 @@ class Protocol:
     classes: str = ""
     n_utterances: int = 0
     seeds: tuple[int, ...] = ()
+    tests_all: bool = True
 
 
 def natural(text: str) -> list[tuple[int, str]]:
