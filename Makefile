@@ -38,6 +38,8 @@ table: $(VENV)/installed
 	$(RUN) fit $(ASKED) --encoder $(ENCODER) --model $(HEADS)
 	$(RUN) fit $(ASKED) --model decision_tree random_forest xgb --feature mfcc:mean
 	$(RUN) fit $(ASKED) --model logistic_regression svm random_forest --feature compare16
+	$(RUN) fit $(ASKED) --model logistic_regression --feature mfcc
+	$(RUN) fit $(ASKED) --model random_forest --set n_estimators=500
 	$(RUN) fit $(ASKED) --encoder $(ENCODER) --model pepino --set normalise=speaker
 	$(RUN) report
 	$(RUN) heads --write README.md --force

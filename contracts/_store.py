@@ -147,7 +147,8 @@ class FeatureStore:
         if missing:
             msg = (
                 f"{self.spec.short} lacks layers {missing}, expected some of "
-                f"{list(stored)}. Run: python pipeline.py extract --layers all"
+                f"{list(stored)}. Choose of these; where the encoder has more, run: "
+                "python pipeline.py extract --layers all"
             )
             raise CacheError(msg)
         self._chosen[asked] = [stored.index(n) for n in wanted]

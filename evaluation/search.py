@@ -208,6 +208,9 @@ def _with_optuna(
 class _Judge:
     """Judges candidates over inner parts, and keeps what each is worth.
 
+    Why one could not be fitted is kept as long as the search goes on: it may be the
+    machine's fault, or that of a feature.
+
     Args:
         folder: with a file for each candidate that was judged
         parts: inner folds
@@ -226,11 +229,12 @@ class _Judge:
     ) -> None:
         self.folder, self.parts, self.head, self.seed = folder, parts, head, seed
         self.advance = advance
+        self.failed: dict[Path, Judged] = {}  # tried anew when a search goes on
         self.classes = parts[0].view.classes
 
     def __call__(self, candidates: Sequence[Candidate]) -> list[Judged]:
         """Say what candidates are worth; those judged before are not judged again."""
-        left = [one for one in candidates if not self._path(one).exists()]
+        left = [one for one in candidates if not self._knows(one)]
         self.advance(len(candidates) - len(left))
         at_once = shares_a_pass(self.head) or goes_beside_others(self.head)
         size = max(1, _FITS // len(self.parts)) if at_once else 1
@@ -259,7 +263,8 @@ class _Judge:
                     del left[i]
         except RunError as error:  # one that diverges is worth nothing, no more
             if len(candidates) == 1:
-                self._keep(candidates[0], {"failed": str(error)})
+                self.failed[self._path(candidates[0])] = {"failed": str(error)}
+                self.advance(1)
                 return
             for i in left:  # each by itself, which tells whose error it is
                 self._fit([candidates[i]])
@@ -274,6 +279,10 @@ class _Judge:
         views = part.part("train"), dev, part.part("test")
         return Job(one, *views, number, self.seed)
 
+    def _knows(self, candidate: Candidate) -> bool:
+        path = self._path(candidate)
+        return path in self.failed or path.exists()
+
     def _path(self, candidate: Candidate) -> Path:
         text = json.dumps(candidate, sort_keys=True)
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
@@ -284,6 +293,9 @@ class _Judge:
         self.advance(1)
 
     def _told(self, candidate: Candidate) -> Judged:
-        kept = json.loads(self._path(candidate).read_text(encoding="utf-8"))
+        path = self._path(candidate)
+        if path in self.failed:
+            return self.failed[path]
+        kept = json.loads(path.read_text(encoding="utf-8"))
         told: Judged = kept["judged"]
         return told

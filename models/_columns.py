@@ -32,8 +32,16 @@ def inputs(
     Raises:
         CacheError: if a feature or a layer is missing; the message says how to
             extract it
+        RunError: for layers of features that have none
     """
     out: dict[str, NDArray[np.float32]] = {}
+    if layers is not None and all(view.spec(one).is_table for one in features):
+        msg = (
+            f"there is nothing to choose layers={list(layers)} of: expected a feature "
+            f"with frames, got {listing(features)}. Leave layers out, or say whose "
+            "they are: --set MODEL.layers=[6]"
+        )
+        raise RunError(msg)
     for feature in features:
         if view.spec(feature).is_table:
             out[feature] = view.table(feature)

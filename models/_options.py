@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from contracts.errors import RunError, listing
+from models._columns import refuse_layers
 from models._tables import BaseHead
 
 _SHARES = ("dropout", "feature_dropout", "time_mask", "label_smoothing")  # in [0, 1)
@@ -85,6 +86,7 @@ class TorchOptions(BaseHead):
         Raises:
             RunError: naming each, what was expected and what was got
         """
+        refuse_layers(self.name, self.layers)
         told = self.get_params(deep=False)
         bad = [
             f"{name} one of {list(known)}, got {told[name]!r}"
@@ -96,9 +98,9 @@ class TorchOptions(BaseHead):
             above = "1 or more" if least else "above 0"
             for name in names:
                 value = told[name]
-                if value is not None and (value < least or value == 0):
+                if value is not None and (not value >= least or value == 0):  # or NaN
                     bad.append(f"{name} {above}, got {value}")
-        if self.weight_decay < 0:
+        if not self.weight_decay >= 0:
             bad.append(f"weight_decay of 0 or more, got {self.weight_decay}")
         if bad:
             msg = f"{self.name} cannot train: expected {listing(bad)}"

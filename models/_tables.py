@@ -130,6 +130,13 @@ class BaseHead(ClassifierMixin, BaseEstimator):
             raise RunError(msg)
         facts = json.loads(path.read_text(encoding="utf-8"))
         told, default = facts["parameters"], cls().get_params(deep=False)
+        if other := sorted(told.keys() - default.keys()):
+            msg = (
+                f"{folder} holds a model of another version: expected settings out of "
+                f"{listing(sorted(default), 100)}, got {listing(other)} too. Fit it "
+                "again"
+            )
+            raise RunError(msg)
         tuples = {k: tuple(told[k]) for k in told if isinstance(default[k], tuple)}
         head = cls(**told | tuples)
         head._set_classes(facts["classes"])

@@ -26,7 +26,8 @@ class TogetherHead(FrameHead):
     A fit alone goes through the same engine, so it equals the same fit among others.
     What the engine has no way for (silenced channels or frames, balanced sampling,
     weight decay, normalisation by speaker or utterance) is fitted alone, by the usual
-    loop.
+    loop. Of votes (``targets=soft``) the engine tells cross-entropy, the usual loop the
+    divergence: losses differ by the votes' own entropy, which moves nothing.
     """
 
     @property

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from contracts.errors import RunError
 from contracts.published import Published
 from models._layers import Classifier, WeightedLayers, attention
 from models.attention import FLAW, PROTOCOL, SOURCE, AttentionHead
@@ -76,6 +77,13 @@ class Head(AttentionHead):
     """
 
     heads: int = 4
+
+    def refuse_options(self) -> None:
+        """Refuse less than one weighting, too."""
+        super().refuse_options()
+        if self.heads < 1:
+            msg = f"{self.name} needs heads: expected 1 or more, got {self.heads}"
+            raise RunError(msg)
 
     def build(self, n_labels: int, facts: dict[str, Any]) -> nn.Module:
         """Return the network."""

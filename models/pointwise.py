@@ -4,7 +4,8 @@ Source: seed 001 (amansyayf/wav2vec2_emotion_recognition), done as it was meant.
 the last layer of an encoder, or several that are weighted (``layers``). Convolutions
 over one frame, 768 features to 256 (ReLU, dropout .5) and 256 to 256; the mean over an
 utterance's own frames; 256, ReLU, dropout .5, labels. SGD, learning rate 5e-3, 8
-utterances a batch, 10 epochs.
+utterances a batch, 10 epochs, the one with the smallest loss on dev is kept (there,
+that with the best accuracy). Utterances have any length; there, 4 s, cut or padded.
 
 What was wrong there: the frames (199 of them, 4 s) were taken as the channels of the
 convolution, which so learnt one weight for each position in time, and padding counted.

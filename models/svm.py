@@ -2,7 +2,8 @@
 
 Source: hsn07pk/ravdess-speaker-independent-ser (2026) and Luna-Jimenez et al. 2022
 (Appl. Sci. 12, 327). Inputs: one vector per utterance, standardised; a frame feature
-comes in as means over time. Parameters: the support vectors, and one temperature.
+comes in as means over time. Parameters: the support vectors, and one temperature. C is
+1; the first source chose it by folds of training actors, as ``--grid C=...`` does.
 
 Published on RAVDESS, 8 classes, see ``PUBLISHED``: 51.2 UAR with eGeMAPS, 59.5 with
 ComParE, one of 24 actors left out at a time; 50.1, 53.1 and 53.1 % accuracy with C of
@@ -65,7 +66,7 @@ class Head(TableHead):
         layers: of frame features; None: 1..L
         C: price of an utterance on the wrong side of its margin
         gamma: of the kernel ``exp(-gamma |x - x'|^2)``; None: one over the number of
-            columns, which is their variance
+            columns times their variance, which is 1 once they are standardised
         class_weight: ``balanced`` or None
 
     Attributes:

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.plugins import names
+from contracts.plugins import load, names
 
 ROOT = Path(__file__).parent.parent
 # stands for the environment's Python: commands are read, and none is carried out
@@ -66,6 +67,29 @@ def test_table_is_every_head_with_three_seeds_and_what_they_hear(
     defaults = {"wav2vec2", "egemaps", "logmel", "egemaps_lld_20ms"}
     named = {f for c in fits if "--feature" in c for f in values(c, "--feature")}
     assert defaults | {f.partition(":")[0] for f in named} <= heard
+
+
+@needs_make
+def test_table_makes_every_row_of_readme(tmp_path: Path) -> None:
+    made = set()
+    for command in asked("table", tmp_path):
+        if command[0] == "fit":
+            told = values(command, "--feature") if "--feature" in command else [""]
+            settings = values(command, "--set") if "--set" in command else []
+            made |= {(m, told[0], *settings) for m in values(command, "--model")}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- heads -->")[2].partition("<!-- /heads -->")[0]
+    rows = [r.split(" | ")[:2] for r in table.splitlines() if r.startswith("| `")]
+
+    assert len(rows) > 20
+    for name, heard in rows:
+        model, _, rest = name.removeprefix("| `").partition("`")
+        set_to = re.findall(r"^ \((.*?)\)", rest)
+        usual = "+".join(load("models", model).Head().features)
+        feature = heard.partition("<br>")[0]
+        own = "" if feature in (usual, "nothing") else feature
+        short = "budgeted" in rest  # with a step of its own, to see it move
+        assert (model, own, *(() if short else set_to)) in made
 
 
 @needs_make

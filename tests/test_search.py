@@ -146,6 +146,26 @@ def test_a_candidate_that_fails_is_told_and_the_rest_goes_on(
         choose(fold, Spy(), Search({"other": [-2]}), 0, tmp_path)
 
 
+def test_what_failed_is_tried_anew_when_a_search_goes_on(
+    fold: Fold, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = {"skill": [0.2, 0.9]}
+
+    def fails(*_: Any) -> None:
+        msg = "there is no such device here"
+        raise RunError(msg)
+
+    with monkeypatch.context() as machine:
+        machine.setattr(Spy, "fit", fails)
+        with pytest.raises(RunError, match="none of 2 .* no such device here"):
+            choose(fold, Spy(), Search(space), 0, tmp_path)
+
+    found, tried = choose(fold, Spy(), Search(space), 0, tmp_path)
+
+    assert found == {"skill": 0.9}
+    assert all("uar" in one for one in tried)
+
+
 @pytest.mark.parametrize("kind", ["random", "optuna"])
 def test_other_searches_try_some_and_the_same_ones_again(
     fold: Fold, tmp_path: Path, kind: str
@@ -210,10 +230,14 @@ def test_fit_searches_in_each_fold_and_tells(cache: Path, tmp_path: Path) -> Non
         assert saved["parameters"]["C"] == searched["settings"]["C"]
 
 
+@pytest.mark.parametrize("kind", ["grid", "random", "optuna"])
 def test_a_killed_search_goes_on(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["--grid", "C=1e-4,1e-2,1.0", "--folds", "0"]
+    if kind == "optuna":
+        pytest.importorskip("optuna", reason="needs the extra 'search'")
+    words = ["--grid", "C=1e-4,1e-2,1.0", "--folds", "0", "--search", kind]
+    words += [] if kind == "grid" else ["--trials", "3"]
     keep, kept = search._Judge._keep, []
 
     def breaks(self: Any, *told: Any) -> None:
@@ -228,7 +252,10 @@ def test_a_killed_search_goes_on(
     kept.clear()
 
     assert fit(cache, tmp_path, *words) == 0
-    assert len(kept) == 1
+    (run,) = find_runs(tmp_path)[0]
+    tried = run.record["folds"][0]["searched"]["tried"]
+    assert len(kept) == len(tried) - 2
+    assert kept or kind == "optuna"  # it may ask again what it knows
 
 
 def pepino_fold(cache: Path) -> Fold:

@@ -1,6 +1,7 @@
 """Heads over tables: what they read, and probabilities calibrated over speakers."""
 
 import importlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,22 @@ def test_layers_come_from_the_command_line(view: View) -> None:
 def test_layers_that_are_no_list_are_refused(view: View, bad: Any) -> None:
     with pytest.raises(RunError, match=r"such as --set layers=\[6\]"):
         LogisticRegression(features=("wav2vec2",), layers=bad).fit(view)
+
+
+def test_layers_of_features_that_have_none_are_refused(view: View) -> None:
+    with pytest.raises(RunError, match="expected a feature with frames, got egemaps"):
+        LogisticRegression(features=("egemaps",), layers=[6]).fit(view)
+
+
+def test_model_of_another_version_is_refused(view: View, tmp_path: Path) -> None:
+    LogisticRegression().fit(view).save(tmp_path)
+    path = tmp_path / "head.json"
+    told = json.loads(path.read_text())
+    told["parameters"]["penalty"] = "l3"
+    path.write_text(json.dumps(told))
+
+    with pytest.raises(RunError, match="another version: .* got penalty too. Fit it"):
+        LogisticRegression.load(tmp_path)
 
 
 def test_layer_that_is_not_stored_names_the_command(view: View) -> None:

@@ -1,6 +1,8 @@
 """What torch heads share: losses, order, silencing, normalisation, the loop."""
 
 import logging
+import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -305,6 +307,25 @@ def test_all_bad_options_are_named_at_once(view: View) -> None:
         head_of(**bad).fit(*parts(view))
 
     assert all(name in str(error.value) for name in bad)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "said"),
+    [
+        ("superb", {"layers": []}, "superb cannot take layers=[]"),
+        ("pepino", {"layers": []}, "pepino cannot take layers=[]"),
+        ("pepino", {"layers": [-1]}, "pepino cannot take layers=[-1]"),
+        ("superb", {"lr": math.nan}, "lr above 0, got nan"),
+        ("superb", {"weight_decay": math.nan}, "weight_decay of 0 or more, got nan"),
+        ("multihead_attention", {"heads": 0}, "expected 1 or more, got 0"),
+        ("multihead_attention", {"heads": -1}, "expected 1 or more, got -1"),
+    ],
+)
+def test_what_trains_nothing_is_refused(
+    name: str, wrong: dict[str, Any], said: str, view: View
+) -> None:
+    with pytest.raises(RunError, match=re.escape(said)):
+        head_of(name, **wrong).fit(*parts(view))
 
 
 @pytest.mark.parametrize("wrong", [{"lr": "fast"}, {"batch_size": 1.5}, {"traits": 3}])
