@@ -40,6 +40,7 @@ table: $(VENV)/installed
 	$(RUN) fit $(ASKED) --model logistic_regression svm random_forest --feature compare16
 	$(RUN) fit $(ASKED) --model logistic_regression --feature mfcc
 	$(RUN) fit $(ASKED) --model random_forest --set n_estimators=500
+	$(RUN) fit $(ASKED) --encoder $(ENCODER) --model vgg --set normalise=global
 	$(RUN) fit $(ASKED) --encoder $(ENCODER) --model pepino --set normalise=speaker
 	$(RUN) report
 	$(RUN) heads --write README.md --force

@@ -48,6 +48,8 @@ def keep(
 def to_be_said(folds: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return of what models learnt the words that go with every number of theirs.
 
+    Of a warning ``Run.warnings`` has what stands before a colon: there is one kind.
+
     Args:
         folds: facts of the folds whose models they are
     """

@@ -208,8 +208,9 @@ def _with_optuna(
 class _Judge:
     """Judges candidates over inner parts, and keeps what each is worth.
 
-    Why one could not be fitted is kept as long as the search goes on: it may be the
-    machine's fault, or that of a feature.
+    Why one could not be fitted is kept as long as the process lives: it may be the
+    machine's fault, or that of a feature. A run that goes on tries these again, also
+    those of folds that were searched before.
 
     Args:
         folder: with a file for each candidate that was judged
@@ -281,7 +282,9 @@ class _Judge:
 
     def _knows(self, candidate: Candidate) -> bool:
         path = self._path(candidate)
-        return path in self.failed or path.exists()
+        if path in self.failed:
+            return True
+        return path.exists() and "failed" not in self._kept(path)
 
     def _path(self, candidate: Candidate) -> Path:
         text = json.dumps(candidate, sort_keys=True)
@@ -296,6 +299,8 @@ class _Judge:
         path = self._path(candidate)
         if path in self.failed:
             return self.failed[path]
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        told: Judged = kept["judged"]
+        return self._kept(path)
+
+    def _kept(self, path: Path) -> Judged:
+        told: Judged = json.loads(path.read_text(encoding="utf-8"))["judged"]
         return told

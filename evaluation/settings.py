@@ -2,8 +2,9 @@
 
 import ast
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
+from functools import partial
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -170,24 +171,41 @@ def _parameters(head: Any) -> list[str]:
 
 
 def refuse_unfit(heads: Mapping[str, Any], views: Mapping[str, View]) -> None:
-    """Refuse heads that cannot use the features they are given, before any is fitted.
+    """Refuse heads that their settings or features do not suit, before any is fitted.
 
     Raises:
         RunError: naming each head and why
     """
-    bad = []
-    for name, head in heads.items():
-        try:
-            getattr(head, "measure", lambda _: None)(views[name])
-        except (CacheError, RunError) as error:
-            bad.append(f"{name}: {error}")
-    if bad:
+    if bad := _refused(
+        (name, getattr(head, "refuse_options", list)) for name, head in heads.items()
+    ):
+        msg = (
+            f"{len(bad)} of {len(heads)} heads cannot be fitted with these settings: "
+            f"{'; '.join(bad)}. --set MODEL.KEY=VALUE gives one to a head alone"
+        )
+        raise RunError(msg)
+    if bad := _refused(
+        (name, partial(head.measure, views[name]))
+        for name, head in heads.items()
+        if hasattr(head, "measure")
+    ):
         msg = (
             f"{len(bad)} of {len(heads)} heads cannot use these features: "
             f"{'; '.join(bad)}. Leave --feature out, which gives each head its own, or "
             "fit them apart"
         )
         raise RunError(msg)
+
+
+def _refused(asked: Iterable[tuple[str, Callable[[], Any]]]) -> list[str]:
+    """Return what is refused, with the name of its head before it."""
+    bad = []
+    for name, ask in asked:
+        try:
+            ask()
+        except (CacheError, RunError) as error:
+            bad.append(f"{name}: {error}")
+    return bad
 
 
 def needs_dev(head: Any) -> bool:

@@ -1,6 +1,7 @@
 """What heads on one vector per utterance learn from: features side by side."""
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -32,16 +33,8 @@ def inputs(
     Raises:
         CacheError: if a feature or a layer is missing; the message says how to
             extract it
-        RunError: for layers of features that have none
     """
     out: dict[str, NDArray[np.float32]] = {}
-    if layers is not None and all(view.spec(one).is_table for one in features):
-        msg = (
-            f"there is nothing to choose layers={list(layers)} of: expected a feature "
-            f"with frames, got {listing(features)}. Leave layers out, or say whose "
-            "they are: --set MODEL.layers=[6]"
-        )
-        raise RunError(msg)
     for feature in features:
         if view.spec(feature).is_table:
             out[feature] = view.table(feature)
@@ -72,9 +65,30 @@ def refuse_layers(name: str, layers: Any) -> None:
     if layers is None:
         return
     is_list = isinstance(layers, Sequence) and not isinstance(layers, str) and layers
-    if not is_list or not all(type(n) is int and n >= 0 for n in layers):
+    if not is_list or not all(_is_number(n) for n in layers):
         msg = (
             f"{name} cannot take layers={layers!r}: expected None for 1..L, or a list "
             "of hidden states such as --set layers=[6]"
         )
         raise RunError(msg)
+
+
+def refuse_layers_of(view: View, features: Sequence[str], layers: Any) -> None:
+    """Refuse layers where no feature has frames: they would choose nothing.
+
+    Raises:
+        CacheError: if a feature is missing
+        RunError: if there are layers, and tables alone
+    """
+    if layers is not None and all(view.spec(one).is_table for one in features):
+        msg = (
+            f"there is nothing to choose layers={list(layers)} of: expected a feature "
+            f"with frames, got {listing(features)}. Say whose layers they are: --set "
+            "MODEL.layers=[6]"
+        )
+        raise RunError(msg)
+
+
+def _is_number(layer: Any) -> bool:
+    whole = isinstance(layer, Integral) and not isinstance(layer, bool)
+    return whole and int(layer) >= 0

@@ -7,6 +7,7 @@ and options of its own, under the same decorator.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -98,9 +99,9 @@ class TorchOptions(BaseHead):
             above = "1 or more" if least else "above 0"
             for name in names:
                 value = told[name]
-                if value is not None and (not value >= least or value == 0):  # or NaN
+                if value is not None and not (value >= least and 0 < value < math.inf):
                     bad.append(f"{name} {above}, got {value}")
-        if not self.weight_decay >= 0:
+        if not (self.weight_decay >= 0 and math.isfinite(self.weight_decay)):
             bad.append(f"weight_decay of 0 or more, got {self.weight_decay}")
         if bad:
             msg = f"{self.name} cannot train: expected {listing(bad)}"

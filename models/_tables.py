@@ -21,7 +21,7 @@ from contracts.errors import RunError, listing
 from contracts.run import write_json
 from contracts.view import View
 from models import _skops
-from models._columns import inputs, joined, refuse_layers
+from models._columns import inputs, joined, refuse_layers, refuse_layers_of
 
 _FACTS, _ARRAYS, _ESTIMATOR = "head.json", "preparation.safetensors", "estimator.skops"
 
@@ -179,6 +179,26 @@ class TableHead(BaseHead):
         """Return probabilities ``(utterance, present class)``."""
         return np.asarray(self.estimator_.predict_proba(ready), np.float64)
 
+    def refuse_options(self) -> None:
+        """Refuse settings that cannot work.
+
+        Raises:
+            RunError: for layers that are none, or no feature
+        """
+        refuse_layers(self.name, self.layers)
+        if not self.features:
+            msg = f"{self.name} needs a feature: expected --feature NAME, got none"
+            raise RunError(msg)
+
+    def measure(self, view: View) -> None:
+        """Refuse features that settings do not go with, before anything is fitted.
+
+        Raises:
+            CacheError: if the cache lacks one
+            RunError: for layers of tables
+        """
+        refuse_layers_of(view, self.features, self.layers)
+
     def fit(self, train: View, dev: View | None = None) -> Self:
         """Learn from ``train``; ``dev`` is not needed and not looked at.
 
@@ -186,11 +206,9 @@ class TableHead(BaseHead):
             RunError: without a feature, or two labels or more
             CacheError: if the cache lacks what is asked for
         """
+        self.refuse_options()
         y = codes(train, "train")
-        refuse_layers(self.name, self.layers)
-        if not self.features:
-            msg = f"{self.name} needs a feature: expected --feature NAME, got none"
-            raise RunError(msg)
+        self.measure(train)
         present, targets = np.unique(y, return_inverse=True)
         if len(present) < 2:
             msg = (

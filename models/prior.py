@@ -23,7 +23,7 @@ PUBLISHED = (
         "Luna-Jimenez et al. 2022, Appl. Sci. 12, 327",
         "13.33 % accuracy (+/- 1.76)",
         "RAVDESS, 8 classes, five folds of actors (ravdess-luna5), 1440 utterances",
-        "none: it is the share of the largest class",
+        "no flaw found: it is the share of the largest class",
     ),
 )
 

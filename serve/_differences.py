@@ -86,30 +86,34 @@ def _whom(
     """Say whom others tested, where it is not whom we did."""
     corpus, _, protocol = asked
     others = "other test speakers"
+    if "random" in published.protocol:
+        return "files parted at random"
     if not near:
         return "" if protocol in published.protocol else others
-    # what comes nearest to files parted at random is no such thing
-    alike = [
-        one
-        for one in near
-        if one.corpus == (corpus,) and "random" not in published.protocol
-    ]
-    ours = tuple(row["folds"]) if row["partial"] else ()  # none: all
+    alike = [one for one in near if one.corpus == (corpus,)]
+    short = any(said.startswith("partial:") for said in row["warnings"])
+    ours = tuple(row["folds"]) if short else ()  # none: all
     same = {one.folds for one in alike if one.protocol == protocol}
     if ours in same:
         return ""
     if same:
         (theirs, *_) = sorted(same)
-        noun = "fold" if len(theirs) == 1 else "folds"
-        return f"theirs is {noun} {listing(theirs)} of ours" if theirs else others
-    everyone = [one for one in alike if not one.folds and _tests_all(one.protocol)]
-    if everyone and not ours and _tests_all(protocol):
-        return "the same speakers in other folds"
+        if theirs and ours:
+            return others
+        noun = "fold" if len(theirs or ours) == 1 else "folds"
+        if theirs:
+            return f"theirs is {noun} {listing(theirs)} of ours"
+        return f"ours is {noun} {listing(ours)} of theirs"
+    if alike and not ours and _tests_all(protocol):
+        whole = any(not one.folds and _tests_all(one.protocol) for one in alike)
+        return "the same speakers in other folds" if whole else "some of our speakers"
     return others
 
 
 def _tests_all(protocol: str) -> bool:
-    return protocol in PROTOCOLS and PROTOCOLS[protocol].tests_all
+    """Whether everyone is tested, by what heard none of them."""
+    known = PROTOCOLS.get(protocol)
+    return known is not None and known.tests_all and not known.breaks
 
 
 def _set_otherwise(row: Row, near: Sequence[published_rows.Row]) -> str:

@@ -540,3 +540,19 @@ def test_features_that_a_head_cannot_use_are_refused_for_all_heads(
 
     with pytest.raises(RunError, match=r"2 of 3 heads .*mlp: .*; attention: "):
         settings.refuse_unfit(heads, dict.fromkeys(names, view))
+
+
+def test_settings_that_suit_not_all_heads_are_refused_for_all_of_them(
+    toy_cache: Cache,
+) -> None:
+    view = toy_cache.view("toy").require(["egemaps", "wav2vec2"])
+    heads = settings.heads(["superb", "svm"], {"layers": [6]}, None)
+    views = dict.fromkeys(heads, view)
+
+    with pytest.raises(RunError, match=r"1 of 2 .*svm: there is nothing to choose"):
+        settings.refuse_unfit(heads, views)
+    heads = settings.heads(["superb", "svm", "mlp"], {"layers": []}, None)
+    with pytest.raises(RunError, match=r"3 of 3 heads cannot be .* these settings: su"):
+        settings.refuse_unfit(heads, dict.fromkeys(heads, view))
+    heads = settings.heads(["superb", "svm"], {"superb.layers": [6]}, None)
+    settings.refuse_unfit(heads, views)

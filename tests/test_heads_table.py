@@ -28,7 +28,7 @@ ROW = {
     "features": [],
     "encoders": [],
     "folds": [0, 1, 2, 3, 4],
-    "partial": False,
+    "warnings": [],
 }
 MLP_OF_EMOBOX = (
     "lr=0.0001 weight_decay=0.0 batch_size=32 dropout=0.0 normalise=utterance "
@@ -215,7 +215,7 @@ def test_what_differs_is_said_before_what_was_wrong() -> None:
         "another corpus beside it",
         "7 classes, ours 8",
         "accuracy, ours is UAR",
-        "other test speakers",
+        "files parted at random",
         "same speakers on both sides",
     ]
     other = Published("somebody", "UAR .5", "CREMA-D, 6 classes, loso")
