@@ -21,6 +21,7 @@ Row = Mapping[str, Any]
 _FIGURE = re.compile(r"\d*\.\d+|\d+")
 # settings that are the input's or the machine's
 _ELSEWHERE = ("features", "layers", "seed", "device", "n_jobs")
+SAME = "the same speakers in other folds"
 _UAR = ("UAR", "UA ", "recall")  # what it is called
 _METRICS = {  # that a figure may name beside it: what is said of them
     "accuracy": "accuracy",
@@ -106,7 +107,7 @@ def _whom(
         return f"ours is {noun} {listing(ours)} of theirs"
     if alike and not ours and _tests_all(protocol):
         whole = any(not one.folds and _tests_all(one.protocol) for one in alike)
-        return "the same speakers in other folds" if whole else "some of our speakers"
+        return SAME if whole else "some of our test speakers"
     return others
 
 

@@ -13,7 +13,7 @@ from contracts.run import Run, find_runs
 from evaluation.reproducing import published_rows
 from evaluation.statistics.uncertainty import interval
 from report.results import results
-from serve._differences import differences, says
+from serve._differences import SAME, differences, says
 from serve._lost_rows import lost_rows
 from serve.heads_command import HEADS
 from serve.heads_table import BEGIN, END, _published, heads_table, put
