@@ -229,6 +229,68 @@ def test_what_differs_is_said_before_what_was_wrong() -> None:
     )
 
 
+OTHERS = "other test speakers"
+SOME = "some of our test speakers"
+
+
+@pytest.mark.parametrize(
+    ("place", "protocol", "folds", "said"),
+    [
+        ("vgg:0", "ravdess-luna5", [0], ""),
+        ("vgg:0", "ravdess-luna5", [1], OTHERS),
+        ("vgg:0", "ravdess-luna5", None, "theirs is fold 0 of ours"),
+        ("svm:1", "ravdess-luna5", None, ""),
+        ("svm:1", "ravdess-luna5", [0, 1], "ours is folds 0, 1 of theirs"),
+        ("layer_probe:0", "ravdess-luna5", None, SAME),
+        ("layer_probe:0", "ravdess-luna5", [0], OTHERS),
+        ("layer_probe:0", "ravdess-20-2-2", None, OTHERS),
+        ("layer_probe:0", "random-kfold", None, OTHERS),
+        ("layer_probe:0", "loso", None, ""),
+        ("mlp:0", "speakers-5fold", None, SAME),
+        ("vgg:0", "loso", None, SOME),
+        ("pepino:0", "loso", None, SOME),  # two actors
+        ("bilstm_attention:0", "speakers-5fold", None, "files parted at random"),
+        ("superb:0", "loso", None, OTHERS),  # another corpus
+    ],
+)
+def test_whom_others_tested_is_said_where_it_is_not_whom_we_did(
+    place: str, protocol: str, folds: list[int] | None, said: str
+) -> None:
+    model = place.partition(":")[0]
+    row = ROW | {"model": model, "warnings": ["untrained encoder"]}
+    if folds is not None:
+        row |= {"folds": folds, "warnings": ["partial: some folds only"]}
+    published = dict(_published(model, "ravdess"))[place]
+
+    lines = list(differences(published, row, ("ravdess", "ravdess8", protocol), place))
+
+    words = "test speakers", "same speakers in", "parted", "fold 0", "folds 0"
+    found = [one for one in lines if any(w in one for w in words)]
+    assert found == ([said] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("attention:0", "top-1, which is accuracy, ours is UAR"),
+        ("multitask:0", "concordance of a trait, ours is UAR"),
+        ("superb:0", "accuracy, ours is UAR"),
+        ("pepino:0", ""),
+        ("mlp:0", ""),
+        ("vgg:0", ""),
+    ],
+)
+def test_another_metric_is_said(place: str, said: str) -> None:
+    model = place.partition(":")[0]
+    published = dict(_published(model, "none"))[place]
+    row = ROW | {"model": model}
+
+    lines = list(differences(published, row, ("ravdess", "ravdess8", "loso"), place))
+
+    found = [one for one in lines if one.endswith("ours is UAR")]
+    assert found == ([said] if said else [])
+
+
 @pytest.mark.parametrize(
     ("model", "position", "settings", "said"),
     [
