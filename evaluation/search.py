@@ -235,13 +235,13 @@ class _Judge:
 
     def __call__(self, candidates: Sequence[Candidate]) -> list[Judged]:
         """Say what candidates are worth; those judged before are not judged again."""
-        left = [one for one in candidates if not self._knows(one)]
+        left = [one for one in candidates if self._told(one) is None]
         self.advance(len(candidates) - len(left))
         at_once = shares_a_pass(self.head) or goes_beside_others(self.head)
         size = max(1, _FITS // len(self.parts)) if at_once else 1
         for at in range(0, len(left), size):
             self._fit(left[at : at + size])
-        return [self._told(one) for one in candidates]
+        return [told for told in map(self._told, candidates) if told is not None]
 
     def _fit(self, candidates: Sequence[Candidate]) -> None:
         """Judge candidates whose fits are made together."""
@@ -280,12 +280,6 @@ class _Judge:
         views = part.part("train"), dev, part.part("test")
         return Job(one, *views, number, self.seed)
 
-    def _knows(self, candidate: Candidate) -> bool:
-        path = self._path(candidate)
-        if path in self.failed:
-            return True
-        return path.exists() and "failed" not in self._kept(path)
-
     def _path(self, candidate: Candidate) -> Path:
         text = json.dumps(candidate, sort_keys=True)
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
@@ -295,12 +289,10 @@ class _Judge:
         write_json(self._path(candidate), told)
         self.advance(1)
 
-    def _told(self, candidate: Candidate) -> Judged:
+    def _told(self, candidate: Candidate) -> Judged | None:
+        """Return what a candidate is worth; None: it is to be judged."""
         path = self._path(candidate)
-        if path in self.failed:
-            return self.failed[path]
-        return self._kept(path)
-
-    def _kept(self, path: Path) -> Judged:
+        if path in self.failed or not path.exists():
+            return self.failed.get(path)
         told: Judged = json.loads(path.read_text(encoding="utf-8"))["judged"]
-        return told
+        return None if "failed" in told else told  # kept by an earlier version

@@ -73,22 +73,6 @@ def refuse_layers(name: str, layers: Any) -> None:
         raise RunError(msg)
 
 
-def refuse_layers_of(view: View, features: Sequence[str], layers: Any) -> None:
-    """Refuse layers where no feature has frames: they would choose nothing.
-
-    Raises:
-        CacheError: if a feature is missing
-        RunError: if there are layers, and tables alone
-    """
-    if layers is not None and all(view.spec(one).is_table for one in features):
-        msg = (
-            f"there is nothing to choose layers={list(layers)} of: expected a feature "
-            f"with frames, got {listing(features)}. Say whose layers they are: --set "
-            "MODEL.layers=[6]"
-        )
-        raise RunError(msg)
-
-
 def _is_number(layer: Any) -> bool:
     whole = isinstance(layer, Integral) and not isinstance(layer, bool)
     return whole and int(layer) >= 0

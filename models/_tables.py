@@ -21,7 +21,7 @@ from contracts.errors import RunError, listing
 from contracts.run import write_json
 from contracts.view import View
 from models import _skops
-from models._columns import inputs, joined, refuse_layers, refuse_layers_of
+from models._columns import inputs, joined, refuse_layers
 
 _FACTS, _ARRAYS, _ESTIMATOR = "head.json", "preparation.safetensors", "estimator.skops"
 
@@ -195,9 +195,16 @@ class TableHead(BaseHead):
 
         Raises:
             CacheError: if the cache lacks one
-            RunError: for layers of tables
+            RunError: for layers where no feature has frames: they would choose nothing
         """
-        refuse_layers_of(view, self.features, self.layers)
+        layers = self.layers
+        if layers is not None and all(view.spec(f).is_table for f in self.features):
+            msg = (
+                f"there is nothing to choose layers={list(layers)} of: expected a "
+                f"feature with frames, got {listing(self.features)}. Say whose layers "
+                "they are: --set MODEL.layers=[6]"
+            )
+            raise RunError(msg)
 
     def fit(self, train: View, dev: View | None = None) -> Self:
         """Learn from ``train``; ``dev`` is not needed and not looked at.

@@ -52,7 +52,7 @@ def heads_table(runs: Iterable[Run], corpus: str, protocol: str, labels: str) ->
     rows.sort(key=lambda r: (r["model"], r["partial"], -_number(r["uar"])))
     for row in rows:
         row["encoders"] = _encoders(by_id[row["runs"][0]])
-    named = [(row, *_named(row, by_id[row["runs"][0]])) for row in rows]
+    named = [(row, *_named(row)) for row in rows]
     most: dict[tuple[str, str], int] = {}
     for row, name, heard in named:
         most[name, heard] = max(len(row["seeds"]), most.get((name, heard), 0))
@@ -137,9 +137,9 @@ def _about(rows: Sequence[Row], asked: tuple[str, str, str]) -> str:
     )
 
 
-def _named(row: Row, run: Run) -> tuple[str, str]:
+def _named(row: Row) -> tuple[str, str]:
     """Write head and input: what a row is known by."""
-    short, settings = _shortcomings(row, run), _settings(row)
+    short, settings = _shortcomings(row), _settings(row)
     name = f"`{row['model']}`" + (f" ({settings})" if settings else "")
     name += f"<br>**{'; '.join(short)}**" if short else ""
     heard = "+".join(row["features"]) or "nothing"
@@ -185,12 +185,9 @@ def _ours(row: Row) -> str:
     return f"{out}<br>seed {seeds}, {row['n_speakers']} speakers"
 
 
-def _shortcomings(row: Row, run: Run) -> list[str]:
+def _shortcomings(row: Row) -> list[str]:
     """Say why a row is not the experiment that was published or asked for."""
     out = [str(warning) for warning in row["warnings"]]
-    learnt = [fold["learnt"] for fold in run.record["folds"]]
-    networks = dict.fromkeys(one["network"] for one in learnt if "network" in one)
-    out += [told for told in networks if told not in out]
     asked = row["settings"].get("max_epochs")
     usual = defaults(row["model"]).get("max_epochs")
     if asked is not None and usual is not None and asked < usual:
