@@ -119,8 +119,8 @@ def _open(part: Path) -> Any:
         import datasets
     except ImportError as error:
         msg = (
-            f"{str(part)!r} needs datasets, which is not installed. Run: pip install "
-            "'emocache[hf]', or: pip install datasets"
+            f"{str(part)!r} needs datasets: expected the package, got none. Run: "
+            "pip install -c constraints.txt -e '.[hf]'"
         )
         raise PluginError(msg) from error
     _json(part / _INFO)

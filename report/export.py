@@ -54,8 +54,8 @@ def export(
         from report import _figures
     except ImportError as error:
         msg = (
-            "figures for print need matplotlib, which is not installed. Run: "
-            "pip install matplotlib"
+            "figures for print need matplotlib: expected the package, got none. Run: "
+            "pip install -c constraints.txt -e '.[print]'"
         )
         raise RunError(msg) from error
     by_id = {run.run_id: run for run in runs}
